@@ -56,14 +56,8 @@ static size_t cut_at_end_word(const char *text, size_t n)
 
 static bool add_line(line_reader *reader, size_t n)
 {
-    if (reader->n_lines == reader->lines_capacity) {
-        size_t wanted = reader->lines_capacity > 0 ? 2 * reader->lines_capacity : 256;
-        text_line *larger = realloc(reader->lines, wanted * sizeof *larger);
-        if (!larger)
-            return false;
-        reader->lines = larger;
-        reader->lines_capacity = wanted;
-    }
+    if (!grow(&reader->lines, &reader->lines_capacity, reader->n_lines + 1, sizeof *reader->lines))
+        return false;
     reader->lines[reader->n_lines++] = (text_line){reader->n_used, n};
     reader->n_used += n;
     return true;
@@ -94,15 +88,7 @@ static bool make_room(line_reader *reader)
     reader->n -= reader->n_used;
     reader->n_searched -= reader->n_used;
     reader->n_used = 0;
-    if (reader->capacity - reader->n >= PIECE_BYTES)
-        return true;
-    size_t wanted = 2 * reader->n + PIECE_BYTES;
-    char *larger = realloc(reader->text, wanted);
-    if (!larger)
-        return false;
-    reader->text = larger;
-    reader->capacity = wanted;
-    return true;
+    return grow(&reader->text, &reader->capacity, reader->n + PIECE_BYTES, 1);
 }
 
 int lines_next(line_reader *reader)

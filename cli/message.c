@@ -2,6 +2,7 @@
  * an ellipsis stands for the middle of what does not fit. */
 #include "output.h"
 
+#include "base/alloc.h"
 #include "base/text.h"
 
 #include <stdarg.h>
@@ -69,6 +70,12 @@ void say(const char *head, const char *format, ...)
     va_start(values, format);
     say_values(head, format, values);
     va_end(values);
+}
+
+bool grow(void *items, size_t *capacity, size_t n, size_t size_bytes)
+{
+    pluck_allocator allocator = plk_allocator_or_default(NULL);
+    return plk_grow(&allocator, items, capacity, n, size_bytes, NULL) == PLUCK_OK;
 }
 
 int exit_code_of(pluck_status status)

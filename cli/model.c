@@ -207,27 +207,11 @@ void widen_row(pluck_logits row, float *values)
     }
 }
 
-/* Room for one more row, by doubling: a stream does not say how many it has. */
-static bool grow_rows(float_rows *rows, uint64_t *capacity)
-{
-    if (rows->n_rows < *capacity)
-        return true;
-    uint64_t wanted = 2 * *capacity + 64;
-    if (wanted > SIZE_MAX / sizeof(float) / rows->n_cols)
-        return false;
-    float *larger = realloc(rows->values, (size_t)wanted * rows->n_cols * sizeof *rows->values);
-    if (!larger)
-        return false;
-    rows->values = larger;
-    *capacity = wanted;
-    return true;
-}
-
 int float_rows_read(float_rows *rows, const input_flags *input, const char *path)
 {
     source src;
     pluck_error err;
-    uint64_t capacity = 0;
+    size_t capacity = 0;
     *rows = (float_rows){.values = NULL};
     int code = source_open(input, path, &src);
     if (code != EXIT_DONE)
@@ -241,7 +225,8 @@ int float_rows_read(float_rows *rows, const input_flags *input, const char *path
             code = complain(exit_code_of(status), "%s", err.message);
         else if (!row.data)
             break;
-        else if (!grow_rows(rows, &capacity))
+        else if (!grow(&rows->values, &capacity, (size_t)rows->n_rows + 1,
+                       rows->n_cols * sizeof *rows->values))
             code = complain_memory();
         else
             widen_row(row, rows->values + rows->n_rows++ * rows->n_cols);

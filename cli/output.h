@@ -49,6 +49,9 @@ void note(const char *format, ...) CLI_PRINTF(1, 2);
 /* The same with another beginning, in any case. */
 void say(const char *head, const char *format, ...) CLI_PRINTF(2, 3);
 
+/* Makes room for n items of size_bytes as plk_grow() does, of malloc(). false: memory ran out. */
+bool grow(void *items, size_t *capacity, size_t n, size_t size_bytes);
+
 /* The exit status that belongs to a status of the library. */
 int exit_code_of(pluck_status status);
 

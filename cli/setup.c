@@ -15,29 +15,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CONFIG_LIMIT_BYTES ((size_t)16 << 20)
-
-/* Makes room for at least one more byte and the NUL. */
-static int grow(char **text, size_t n, size_t *capacity)
-{
-    if (n + 1 < *capacity)
-        return EXIT_DONE;
-    size_t wanted = *capacity == 0 ? 16384 : *capacity * 2;
-    char *larger = realloc(*text, wanted);
-    if (!larger)
-        return complain_memory();
-    *text = larger;
-    *capacity = wanted;
-    return EXIT_DONE;
-}
+enum { CONFIG_LIMIT_BYTES = 16 << 20, PIECE_BYTES = 16384 };
 
 static int read_all(const char *name, int fd, size_t limit, char **text, size_t *n)
 {
     size_t capacity = 0;
     for (;;) {
-        int code = grow(text, *n, &capacity);
-        if (code != EXIT_DONE)
-            return code;
+        if (!grow(text, &capacity, *n + PIECE_BYTES, 1))
+            return complain_memory();
         ssize_t got = read(fd, *text + *n, capacity - *n - 1);
         if (got < 0 && errno == EINTR)
             continue;

@@ -142,19 +142,14 @@ static int complain_line(const line_source *lines, const char *what, const char 
 }
 
 /* Room for another byte and a NUL. */
-static int grow(line_source *lines)
+static int make_room(line_source *lines)
 {
     if (lines->n + 1 < lines->capacity)
         return EXIT_DONE;
     if (lines->capacity >= LINE_LIMIT_BYTES)
         return complain_line(lines, "is too long", "");
-    size_t capacity = lines->capacity == 0 ? 4096 : 2 * lines->capacity;
-    char *larger = realloc(lines->text, capacity);
-    if (!larger)
-        return complain_memory();
-    lines->text = larger;
-    lines->capacity = capacity;
-    return EXIT_DONE;
+    bool ok = grow(&lines->text, &lines->capacity, lines->n + 2, 1);
+    return ok ? EXIT_DONE : complain_memory();
 }
 
 int next_line(line_source *lines, bool *is_end)
@@ -166,7 +161,7 @@ int next_line(line_source *lines, bool *is_end)
         lines->n = 0;
         lines->number++;
         while ((c = getc(lines->file)) != EOF && c != '\n') {
-            int code = grow(lines);
+            int code = make_room(lines);
             if (code != EXIT_DONE)
                 return code;
             lines->text[lines->n++] = (char)c;

@@ -6,6 +6,7 @@
  * logarithms of its probabilities, -inf for what it removed.
  */
 #include "commands/compare.h"
+#include "setup.h"
 
 #include <pluck/sampler.h>
 
@@ -19,14 +20,8 @@ const double quantile_levels[N_QUANTILES] = {0.0, 0.01, 0.05, 0.5, 0.95, 0.99, 0
 
 static bool append(series *s, double value)
 {
-    if (s->n == s->capacity) {
-        size_t capacity = s->capacity == 0 ? 256 : 2 * s->capacity;
-        double *larger = realloc(s->values, capacity * sizeof *larger);
-        if (!larger)
-            return false;
-        s->values = larger;
-        s->capacity = capacity;
-    }
+    if (!grow(&s->values, &s->capacity, s->n + 1, sizeof value))
+        return false;
     s->values[s->n++] = value;
     s->n_infinite += isinf(value) != 0;
     return true;

@@ -177,14 +177,8 @@ static int take_stream(replay *r, const replay_line *line, const source *src)
 
 static int remember(replay *r, pluck_token token)
 {
-    if (r->history.n == r->history_capacity) {
-        size_t capacity = r->history_capacity == 0 ? 256 : 2 * r->history_capacity;
-        pluck_token *larger = realloc(r->history.tokens, capacity * sizeof *larger);
-        if (!larger)
-            return complain_memory();
-        r->history.tokens = larger;
-        r->history_capacity = capacity;
-    }
+    if (!grow(&r->history.tokens, &r->history_capacity, r->history.n + 1, sizeof token))
+        return complain_memory();
     r->history.tokens[r->history.n++] = token;
     return EXIT_DONE;
 }

@@ -40,14 +40,8 @@ static bool parse_float(const char *text, float *value, const char **problem)
 
 static bool numbers_add(number_list *list, float value)
 {
-    if (list->n == list->capacity) {
-        size_t capacity = list->capacity == 0 ? 1024 : list->capacity * 2;
-        float *larger = realloc(list->values, capacity * sizeof *larger);
-        if (!larger)
-            return false;
-        list->values = larger;
-        list->capacity = capacity;
-    }
+    if (!grow(&list->values, &list->capacity, list->n + 1, sizeof value))
+        return false;
     list->values[list->n++] = value;
     return true;
 }
