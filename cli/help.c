@@ -323,12 +323,6 @@ static int print_topic(output *out, const char *const *words, size_t n_words, he
     return EXIT_DONE;
 }
 
-static int close_topic(output *out, int code)
-{
-    int close_code = output_close(out, code == EXIT_DONE);
-    return code != EXIT_DONE ? code : close_code;
-}
-
 int help_topic(const char *group)
 {
     message_start("help", false);
@@ -336,7 +330,7 @@ int help_topic(const char *group)
     int code = output_open(&out, NULL);
     if (code != EXIT_DONE)
         return code;
-    return close_topic(&out, print_topic(&out, &group, group != NULL, HELP_PAGE));
+    return output_finish(&out, print_topic(&out, &group, group != NULL, HELP_PAGE));
 }
 
 static int run(const void *given)
@@ -353,7 +347,7 @@ static int run(const void *given)
     else
         code = print_topic(&out, flags->call.words, flags->call.n_words,
                            flags->all ? HELP_ALL : HELP_PAGE);
-    return close_topic(&out, code);
+    return output_finish(&out, code);
 }
 
 static const flag flags[] = {

@@ -69,7 +69,7 @@ int source_open(const input_flags *flags, const char *path, source *src)
     if (status == PLUCK_OK)
         status = pluck_dump_get_info(src->dump, &src->info, &err);
     if (status != PLUCK_OK)
-        return complain(exit_code_of(status), "%s", err.message);
+        return complain_error(status, &err);
     if (pluck_dump_token_text(src->dump, 0, NULL)) {
         uint32_t n = 0;
         while (n < src->info.n_vocab && pluck_dump_token_text(src->dump, (pluck_token)n, NULL))
@@ -115,7 +115,7 @@ int texts_open(token_texts *texts, const vocab_flags *flags)
     texts->name = source_name(flags->file);
     pluck_status status = plk_vocab_open(&texts->vocab, flags->file, flags->added,
                                          (plk_encoding)flags->encoding, NULL, &err);
-    return status == PLUCK_OK ? EXIT_DONE : complain(exit_code_of(status), "%s", err.message);
+    return complain_error(status, &err);
 }
 
 void texts_close(token_texts *texts)
@@ -277,7 +277,7 @@ int targets_open(targets *t, const char *path, const source *src, const char *du
     pluck_error err;
     pluck_status status = pluck_targets_open(&t->file, path, NULL, &err);
     if (status != PLUCK_OK)
-        return complain(exit_code_of(status), "%s", err.message);
+        return complain_error(status, &err);
     int code = check_count(t, src, dump_name);
     if (code != EXIT_DONE)
         targets_close(t);
@@ -300,7 +300,7 @@ int targets_get(const targets *t, uint64_t row, const pluck_dump_row *read, pluc
                         (unsigned long long)pluck_targets_count(t->file), (unsigned long long)row);
     pluck_status status = pluck_targets_read(t->file, row, 1, token, &err);
     if (status != PLUCK_OK)
-        return complain(exit_code_of(status), "%s", err.message);
+        return complain_error(status, &err);
     if (*token != PLUCK_NO_TOKEN && (uint32_t)*token >= t->n_vocab)
         return complain(EXIT_DATA, "%s: target %llu is %d, outside the vocabulary of %u tokens",
                         t->name, (unsigned long long)row, (int)*token, (unsigned)t->n_vocab);

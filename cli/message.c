@@ -90,3 +90,14 @@ int exit_code_of(pluck_status status)
         return EXIT_DATA;
     }
 }
+
+int complain_error(pluck_status status, const pluck_error *err)
+{
+    return status == PLUCK_OK ? EXIT_DONE : complain(exit_code_of(status), "%s", err->message);
+}
+
+int complain_about(const char *subject, pluck_status status, const pluck_error *err)
+{
+    return status == PLUCK_OK ? EXIT_DONE
+                              : complain(exit_code_of(status), "%s: %s", subject, err->message);
+}

@@ -91,7 +91,7 @@ static int open_arrays(head_model *model, const head_flags *flags, const input_f
     }
     free(bias);
     if (status != PLUCK_OK)
-        code = complain(exit_code_of(status), "%s: %s", path, err.message);
+        code = complain_about(path, status, &err);
     return code;
 }
 
@@ -124,7 +124,7 @@ int head_model_open(head_model *model, const head_flags *flags, const input_flag
         status = pluck_head_open(&model->own, path, &options, &err);
     }
     if (status != PLUCK_OK)
-        code = complain(exit_code_of(status), "%s", err.message);
+        code = complain_error(status, &err);
     if (model->own)
         model->head = model->own;
     if (code != EXIT_DONE)
@@ -222,7 +222,7 @@ int float_rows_read(float_rows *rows, const input_flags *input, const char *path
         pluck_logits row;
         pluck_status status = read_logits(src.dump, rows->n_rows, src.scratch, &row, &err);
         if (status != PLUCK_OK)
-            code = complain(exit_code_of(status), "%s", err.message);
+            code = complain_error(status, &err);
         else if (!row.data)
             break;
         else if (!grow(&rows->values, &capacity, (size_t)rows->n_rows + 1,
@@ -252,7 +252,7 @@ int integers_read(const char *path, int64_t **values, size_t *n, plk_shape *shap
     *n = 0;
     pluck_status status = plk_integers_open(&integers, path, NULL, &err);
     if (status != PLUCK_OK)
-        return complain(exit_code_of(status), "%s", err.message);
+        return complain_error(status, &err);
     char text[PLK_SHAPE_TEXT_BYTES];
     int code = EXIT_DONE;
     if (!shape && plk_shape_squeezed(&integers.shape).n_axes > 1)
@@ -264,7 +264,7 @@ int integers_read(const char *path, int64_t **values, size_t *n, plk_shape *shap
     if (code == EXIT_DONE) {
         status = plk_integers_read(&integers, 0, (size_t)integers.n, *values, &err);
         if (status != PLUCK_OK)
-            code = complain(exit_code_of(status), "%s", err.message);
+            code = complain_error(status, &err);
     }
     if (code == EXIT_DONE) {
         *n = (size_t)integers.n;
@@ -396,5 +396,5 @@ int pairs_loss(const pair_set *pairs, const pluck_head *head, uint32_t n_threads
     free(job.logprobs);
     if (!has_memory)
         return complain_memory();
-    return status == PLUCK_OK ? EXIT_DONE : complain(exit_code_of(status), "%s", err.message);
+    return complain_error(status, &err);
 }

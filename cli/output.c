@@ -28,11 +28,9 @@ static void keep_error(output *out, pluck_status status)
 
 static int finish_open(output *out, pluck_status status)
 {
-    if (status != PLUCK_OK)
-        return complain(exit_code_of(status), "%s", out->err.message);
-    out->is_open = true;
-    out->is_terminal = isatty(out->file.fd) != 0;
-    return EXIT_DONE;
+    out->is_open = status == PLUCK_OK;
+    out->is_terminal = out->is_open && isatty(out->file.fd) != 0;
+    return complain_error(status, &out->err);
 }
 
 int output_open(output *out, const char *path)
@@ -161,7 +159,7 @@ static void write_wrapped(output *out, const char *data, size_t n)
 }
 
 /* The first failure, and what is there in spite of it. */
-static int complain_about(const output *outs, size_t n, bool with_others)
+static int complain_first(const output *outs, size_t n, bool with_others)
 {
     char list[LIST_BYTES] = "";
     size_t used = 0, failed = n;
@@ -203,7 +201,7 @@ int outputs_close(output *outs, size_t n, bool keep)
             keep_error(&outs[i], plk_new_file_finish(&outs[i].file, &outs[i].err));
         is_good = outs[i].error == 0;
     }
-    int code = is_good ? EXIT_DONE : complain_about(outs, n, keep && n_open > 1);
+    int code = is_good ? EXIT_DONE : complain_first(outs, n, keep && n_open > 1);
     for (size_t i = 0; i < n; i++) {
         if (!outs[i].is_open)
             continue;
@@ -217,6 +215,12 @@ int outputs_close(output *outs, size_t n, bool keep)
 int output_close(output *out, bool keep)
 {
     return outputs_close(out, 1, keep);
+}
+
+int output_finish(output *out, int code)
+{
+    int closed = output_close(out, code == EXIT_DONE);
+    return code != EXIT_DONE ? code : closed;
 }
 
 void output_flush(output *out)

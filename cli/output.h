@@ -55,6 +55,11 @@ bool grow(void *items, size_t *capacity, size_t n, size_t size_bytes);
 /* The exit status that belongs to a status of the library. */
 int exit_code_of(pluck_status status);
 
+/* The same after complain() with the message of err, for another status than PLUCK_OK; about: a
+ * subject comes before it. */
+int complain_error(pluck_status status, const pluck_error *err);
+int complain_about(const char *subject, pluck_status status, const pluck_error *err);
+
 /*
  * Where results go: standard output, or a file that appears under its name only when it is
  * complete. Writing never fails on the spot: the first error is kept, later writes do nothing, and
@@ -107,6 +112,10 @@ int output_open_error(output *out);
  * after complain() if anything could not be written, and then nothing is left of the file; else
  * EXIT_DONE. */
 int output_close(output *out, bool keep);
+
+/* The same at the end of a command whose exit code is this so far: keeps the file for EXIT_DONE.
+ * Returns code, or for EXIT_DONE what output_close() returns. */
+int output_finish(output *out, int code);
 
 /* The same for all the outputs of a command: none gets its name before all are written. When one
  * fails the message says which were completed all the same. */

@@ -60,7 +60,7 @@ static int add_output(run_files *files, const char *path)
     *w = (written){.path = path};
     pluck_status status = plk_place_find(&w->place, path, &allocator, &err);
     if (status != PLUCK_OK)
-        return complain(exit_code_of(status), "%s", err.message);
+        return complain_error(status, &err);
     files->n_outputs++;
     return w->place.kind == PLK_PLACE_FILE ? refuse_directory(w) : EXIT_DONE;
 }

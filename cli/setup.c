@@ -275,7 +275,7 @@ int setup_seed(pluck_config *config)
     if (status == PLUCK_OK)
         status = pluck_config_set_seed(config, seed, &err);
     if (status != PLUCK_OK)
-        return complain(exit_code_of(status), "%s", err.message);
+        return complain_error(status, &err);
     note("seed %llu", (unsigned long long)seed);
     return EXIT_DONE;
 }

@@ -418,7 +418,7 @@ int replay_line_read(const line_source *lines, replay_line *line)
         return complain(EXIT_DATA, "%s: line %llu: is not valid JSON: byte %zu: %s", lines->name,
                         (unsigned long long)lines->number, problem.at + 1, problem.what);
     if (status != PLUCK_OK)
-        return complain(exit_code_of(status), "%s", err.message);
+        return complain_error(status, &err);
     int code = read_root(lines, &json, line);
     plk_json_close(&json);
     if (code != EXIT_DONE)

@@ -98,7 +98,7 @@ static int build_clusters(training *t)
         pluck_status status =
             pluck_tree_create_clustered(&t->tree, &vectors, flags->seed, NULL, &err);
         if (status != PLUCK_OK)
-            code = complain(exit_code_of(status), "%s: %s", path, err.message);
+            code = complain_about(path, status, &err);
     }
     float_rows_free(&rows);
     return code;
@@ -127,7 +127,7 @@ static int build_tree(training *t)
     } else {
         status = pluck_tree_create_balanced(&t->tree, t->n_tokens, NULL, &err);
     }
-    return status == PLUCK_OK ? EXIT_DONE : complain(exit_code_of(status), "%s", err.message);
+    return complain_error(status, &err);
 }
 
 static int create_trainer(training *t)
@@ -157,7 +157,7 @@ static int create_trainer(training *t)
     if (status == PLUCK_OK)
         status = pluck_trainer_create(&t->trainer, t->tree, &data, &options, &err);
     return status == PLUCK_OK ? checkpoint_resume(&t->checkpoint, t->trainer)
-                              : complain(exit_code_of(status), "%s", err.message);
+                              : complain_error(status, &err);
 }
 
 /* The loss of the head as it is now, on the held-out pairs or else on those it learns from. */
@@ -168,7 +168,7 @@ static int judge(training *t, double *loss)
     pluck_error err;
     pluck_status status = pluck_head_create_trained(&head, t->trainer, &err);
     if (status != PLUCK_OK)
-        return complain(exit_code_of(status), "%s", err.message);
+        return complain_error(status, &err);
     int code = pairs_loss(pairs, head, plk_thread_count((uint32_t)t->flags->threads), loss);
     pluck_head_destroy(&head);
     return code;
@@ -220,7 +220,7 @@ static int train(training *t)
         if (status == PLUCK_OK)
             status = pluck_trainer_get_progress(t->trainer, &now, &err);
         if (status != PLUCK_OK)
-            return complain(exit_code_of(status), "%s", err.message);
+            return complain_error(status, &err);
         loss += now.loss;
         n_steps++;
         progress_update(&t->bar, now.n_rows_done);
@@ -285,7 +285,7 @@ static int check_converged(const training *t, double loss)
     pluck_status status = pluck_tree_get_stats(t->tree, counts, &stats, &err);
     free(counts);
     if (status != PLUCK_OK)
-        return complain(exit_code_of(status), "%s", err.message);
+        return complain_error(status, &err);
     double untrained = stats.mean_length * log(2);
     if (t->n_tokens < 2 || loss < untrained)
         return EXIT_DONE;
@@ -314,7 +314,7 @@ static int finish(training *t)
         unfinished_hold_signals(false);
     pluck_head_destroy(&head);
     if (status != PLUCK_OK)
-        return complain(exit_code_of(status), "%s", err.message);
+        return complain_error(status, &err);
     t->is_saved = true;
     print_result(t, loss);
     code = checkpoint_remove(&t->checkpoint);
@@ -425,7 +425,7 @@ static int name(checkpoint *c)
     pluck_error err;
     pluck_status status = plk_place_find(&place, head, &allocator, &err);
     if (status != PLUCK_OK)
-        return complain(exit_code_of(status), "%s", err.message);
+        return complain_error(status, &err);
     c->output_is_file = place.kind == PLK_PLACE_FILE;
     plk_place_free(&place);
     c->path = c->flags->checkpoint;
@@ -448,7 +448,7 @@ static int check_place(checkpoint *c)
     pluck_error err;
     pluck_status status = plk_place_find(&place, c->path, &allocator, &err);
     if (status != PLUCK_OK)
-        return complain(exit_code_of(status), "%s", err.message);
+        return complain_error(status, &err);
     if (place.kind != PLK_PLACE_FILE)
         return complain(EXIT_USAGE, "%s: is not a regular file; a checkpoint has to be one",
                         c->path);
@@ -494,7 +494,7 @@ int checkpoint_resume(checkpoint *c, pluck_trainer *trainer)
         return EXIT_DONE;
     pluck_status status = pluck_trainer_restore(trainer, c->path, &err);
     c->is_own = status == PLUCK_OK;
-    return status == PLUCK_OK ? EXIT_DONE : complain(exit_code_of(status), "%s", err.message);
+    return complain_error(status, &err);
 }
 
 int checkpoint_save(checkpoint *c, const pluck_trainer *trainer)
@@ -505,7 +505,7 @@ int checkpoint_save(checkpoint *c, const pluck_trainer *trainer)
     pluck_status status = pluck_trainer_save(trainer, c->path, &err);
     c->is_own = c->is_own || status == PLUCK_OK;
     unfinished_hold_signals(false);
-    return status == PLUCK_OK ? EXIT_DONE : complain(exit_code_of(status), "%s", err.message);
+    return complain_error(status, &err);
 }
 
 int checkpoint_remove(checkpoint *c)

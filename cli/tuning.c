@@ -74,7 +74,7 @@ static int open_data(tuning *t, const char *path)
     pluck_error err;
     pluck_status status = pluck_pool_create(&t->pool, (uint32_t)flags->threads, NULL, &err);
     if (status != PLUCK_OK)
-        return complain(exit_code_of(status), "%s", err.message);
+        return complain_error(status, &err);
     t->has_targets = t->truth.is_known;
     t->data = (pluck_tune_data){.struct_size = sizeof(pluck_tune_data),
                                 .dump = t->src.dump,
@@ -271,7 +271,7 @@ int tuning_run(tuning *t)
         tuning_doubt_answer(t);
         return EXIT_DONE;
     }
-    return complain(exit_code_of(status), "%s: %s", t->name, err.message);
+    return complain_about(t->name, status, &err);
 }
 
 enum { FEW_ROWS = 100 };

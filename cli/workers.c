@@ -25,7 +25,7 @@ static int create_worker(worker_team *team, bool has_trace, const pluck_config *
     if (status != PLUCK_OK) {
         pluck_sampler_destroy(&w->sampler);
         free(w->scratch);
-        return complain(exit_code_of(status), "%s: %s", name, err.message);
+        return complain_about(name, status, &err);
     }
     team->n_workers++;
     return EXIT_DONE;

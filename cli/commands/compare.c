@@ -213,7 +213,7 @@ static int open_side(run *r, size_t i, pluck_isa isa)
     pluck_error err;
     pluck_status status = pluck_sampler_create(&s->sampler, s->config, n, &options, &err);
     if (status != PLUCK_OK)
-        return complain(exit_code_of(status), "%s: %s", file, err.message);
+        return complain_about(file, status, &err);
     s->probs = malloc(n * sizeof *s->probs);
     s->row = malloc(n * sizeof *s->row);
     return s->probs && s->row ? EXIT_DONE : complain_memory();
@@ -297,7 +297,7 @@ static int read_rows(run *r, uint64_t row, pluck_dump_row read[2])
         }
         pluck_status status = pluck_dump_read(s->src->dump, row, s->src->scratch, &read[i], &err);
         if (status != PLUCK_OK)
-            return complain(exit_code_of(status), "%s", err.message);
+            return complain_error(status, &err);
     }
     size_t ended = !read[0].logits.data ? 0 : 1;
     if ((!read[0].logits.data) != (!read[1].logits.data))
@@ -458,9 +458,7 @@ static int run_compare(const void *given)
         else if (flags->format == FORMAT_TEXT)
             compare_print_text(&r.all, &r.out);
     }
-    int close_code = output_close(&r.out, code == EXIT_DONE);
-    if (code == EXIT_DONE)
-        code = close_code;
+    code = output_finish(&r.out, code);
     if (code == EXIT_DONE)
         code = conclude(&r);
     close_all(&r);

@@ -69,7 +69,7 @@ static int print_written(output *out, const pluck_config *config, text_writer wr
     size_t size = 0;
     pluck_status sized = writer(config, NULL, 0, &size, &err);
     if (sized != PLUCK_OK)
-        return complain(exit_code_of(sized), "%s", err.message);
+        return complain_error(sized, &err);
     char *text = malloc(size);
     if (!text)
         return complain_memory();
@@ -77,7 +77,7 @@ static int print_written(output *out, const pluck_config *config, text_writer wr
     if (status == PLUCK_OK)
         output_text(out, text);
     free(text);
-    return status == PLUCK_OK ? EXIT_DONE : complain(exit_code_of(status), "%s", err.message);
+    return complain_error(status, &err);
 }
 
 static int check(const void *given)
@@ -123,8 +123,7 @@ static int show(const void *given)
             print_settings(&out, config);
             print_stages(&out, config);
         }
-        int close_code = output_close(&out, true);
-        code = code != EXIT_DONE ? code : close_code;
+        code = output_finish(&out, code);
     }
     pluck_config_destroy(&config);
     return code;
@@ -137,9 +136,7 @@ static int schema(const void *given)
     int code = output_open(&out, NULL);
     if (code != EXIT_DONE)
         return code;
-    int written = print_written(&out, NULL, write_schema);
-    int closed = output_close(&out, true);
-    return written != EXIT_DONE ? written : closed;
+    return output_finish(&out, print_written(&out, NULL, write_schema));
 }
 
 /* A preset and what it says about itself. */
@@ -149,7 +146,7 @@ static int print_preset_line(output *out, const preset *p)
     pluck_error err;
     pluck_status status = plk_json_open(&json, p->json, p->size_bytes, p->name, NULL, &err);
     if (status != PLUCK_OK)
-        return complain(exit_code_of(status), "%s", err.message);
+        return complain_error(status, &err);
     const char *about = plk_json_string(plk_json_member(json.root, "description"));
     help_entry(out, p->name, about ? about : "", 16);
     plk_json_close(&json);
@@ -163,7 +160,7 @@ static int explain(const preset *p)
     pluck_error err;
     pluck_status status = pluck_config_from_json(&config, p->json, p->size_bytes, NULL, &err);
     if (status != PLUCK_OK)
-        return complain(exit_code_of(status), "%s: %s", p->name, err.message);
+        return complain_about(p->name, status, &err);
     for (size_t i = 0; i < setup_config_info(config).n_stages; i++) {
         const pluck_stage *stage = setup_config_stage(config, i).stage;
         say("#", "%s: %s", stage->name, stage->summary);
@@ -195,8 +192,7 @@ static int init(const void *given)
         code = print_preset_line(&out, each);
     if (!flags->list)
         output_write(&out, p->json, p->size_bytes);
-    int close_code = output_close(&out, true);
-    return code != EXIT_DONE ? code : close_code;
+    return output_finish(&out, code);
 }
 
 static const char *const config_check_examples[] = {

@@ -46,9 +46,7 @@ static int find_kind(const import_flags *flags, const char *json, size_t n,
         return EXIT_DONE;
     }
     pluck_status status = pluck_import_guess(json, n, kind, &err);
-    return status == PLUCK_OK
-               ? EXIT_DONE
-               : complain(exit_code_of(status), "%s: %s", flags->call.words[0], err.message);
+    return complain_about(flags->call.words[0], status, &err);
 }
 
 /* Prints what was imported from the text. The configuration comes after the keys in JSON too, since
@@ -71,7 +69,7 @@ static int import_text(const import_flags *flags, const char *json, size_t n, ou
     if (status == PLUCK_OK)
         status = pluck_config_import(&config, kind, json, n, tell_key, &report, NULL, &err);
     if (status != PLUCK_OK)
-        return complain(exit_code_of(status), "%s: %s", flags->call.words[0], err.message);
+        return complain_about(flags->call.words[0], status, &err);
     size_t size = 0;
     char *text = setup_config_json(config, &size);
     pluck_config_destroy(&config);

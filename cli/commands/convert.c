@@ -102,9 +102,7 @@ static int open_writer(conversion *c, pluck_dump_format format)
     for (size_t i = 0; i < 2; i++)
         if (doors[i] >= 0)
             close(doors[i]);
-    if (status != PLUCK_OK)
-        return complain(exit_code_of(status), "%s", err.message);
-    return EXIT_DONE;
+    return complain_error(status, &err);
 }
 
 static int copy_row(conversion *c, uint64_t row, bool *has_ended)
@@ -122,7 +120,7 @@ static int copy_row(conversion *c, uint64_t row, bool *has_ended)
     if (status == PLUCK_OK)
         return EXIT_DONE;
     progress_clear(&c->bar);
-    return complain(exit_code_of(status), "%s", err.message);
+    return complain_error(status, &err);
 }
 
 static int copy_rows(conversion *c)
@@ -165,7 +163,7 @@ static int convert(conversion *c, pluck_dump_format format)
     if (code != EXIT_DONE)
         return code;
     pluck_status status = pluck_dump_writer_finish(c->writer, &err);
-    return status == PLUCK_OK ? EXIT_DONE : complain(exit_code_of(status), "%s", err.message);
+    return complain_error(status, &err);
 }
 
 static int run(const void *given)

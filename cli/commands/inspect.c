@@ -73,7 +73,7 @@ static int read_row(inspection *in, source *src, pluck_logits *logits)
         return code;
     pluck_status status = read_logits(src->dump, in->row, src->scratch, logits, &err);
     if (status != PLUCK_OK)
-        return complain(exit_code_of(status), "%s", err.message);
+        return complain_error(status, &err);
     if (!logits->data)
         return complain(EXIT_DATA, "%s: ended before row %llu", in->name,
                         (unsigned long long)in->row);

@@ -422,11 +422,8 @@ static int run(const void *given)
         code = output_open(&run.out, flags->output);
     if (code == EXIT_DONE && flags->format == FORMAT_TEXT)
         output_wrap(&run.out);
-    if (code == EXIT_DONE) {
-        code = replay_all(&run);
-        int close_code = output_close(&run.out, code == EXIT_DONE);
-        code = code != EXIT_DONE ? code : close_code;
-    }
+    if (code == EXIT_DONE)
+        code = output_finish(&run.out, replay_all(&run));
     if (code == EXIT_DONE && run.n_different > 0)
         code = EXIT_NEGATIVE;
     for (size_t i = 0; i < run.n_sources; i++)

@@ -165,7 +165,7 @@ static int explore_row(const report *r, output *out, size_t dump, uint64_t index
     pluck_token target = PLUCK_NO_TOKEN;
     pluck_status status = pluck_dump_read(d->t.src.dump, index, d->t.src.scratch, &read, &err);
     if (status != PLUCK_OK)
-        return complain(exit_code_of(status), "%s", err.message);
+        return complain_error(status, &err);
     int code = targets_get(&d->t.truth, index, &read, &target);
     if (code != EXIT_DONE)
         return code;
@@ -309,9 +309,7 @@ static int study_dump(report *r, report_dump *d, const char *path)
         status = count_survivors(d, "{\"top_p\": 0.95}", d->series.nucleus[0], &err);
     if (status == PLUCK_OK)
         status = count_survivors(d, "{\"min_p\": 0.05}", d->series.nucleus[1], &err);
-    if (status == PLUCK_OK)
-        return EXIT_DONE;
-    return complain(exit_code_of(status), "%s: %s", d->t.name, err.message);
+    return complain_about(d->t.name, status, &err);
 }
 
 static int study(report *r)
@@ -343,10 +341,10 @@ static int run(const void *given)
         code = report_write(&r, &out);
     for (size_t i = 0; r.dumps && i < r.n_dumps; i++)
         tuning_close(&r.dumps[i].t);
-    int close_code = output_close(&out, code == EXIT_DONE);
+    code = output_finish(&out, code);
     texts_close(&r.texts);
     free(r.dumps);
-    return code == EXIT_DONE ? close_code : code;
+    return code;
 }
 
 static const flag flags[] = {

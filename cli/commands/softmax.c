@@ -338,7 +338,7 @@ static int answer(request *r, output *out, const number_list *z, size_t row, siz
         if (flags->lines)
             return complain(exit_code_of(status), "standard input: line %zu: %s", line,
                             err.message);
-        return complain(exit_code_of(status), "%s", err.message);
+        return complain_error(status, &err);
     }
     size_t n_numbers = list_numbers(r, &res, numbers);
     res.n = n_numbers > 0 ? 0 : z->n;
@@ -409,8 +409,7 @@ static int run(const void *given)
     if (code != EXIT_DONE)
         return code;
     code = flags->call.n_words > 0 ? answer_words(&r, &out) : answer_stdin(&r, &out);
-    int closed = output_close(&out, code == EXIT_DONE);
-    return code == EXIT_DONE ? closed : code;
+    return output_finish(&out, code);
 }
 
 static const flag flags[] = {

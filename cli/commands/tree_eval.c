@@ -84,7 +84,7 @@ static int measure(evaluation *e)
     progress_clear(&e->bar);
     e->loss /= (double)n;
     pluck_head_query_destroy(&query);
-    return status == PLUCK_OK ? EXIT_DONE : complain(exit_code_of(status), "%s", err.message);
+    return complain_error(status, &err);
 }
 
 static const char *const names[N_QUESTIONS] = {"logprob", "sample", "top1"};

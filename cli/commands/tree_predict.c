@@ -68,7 +68,7 @@ static int create_worker(predictor_team *team)
     pluck_error err;
     pluck_status status = create_queries(team, p, &err);
     if (status != PLUCK_OK)
-        return complain(exit_code_of(status), "%s", err.message);
+        return complain_error(status, &err);
     if (team->src)
         p->hidden = malloc(team->src->info.n_vocab * sizeof *p->hidden);
     if (p->head)
@@ -381,7 +381,7 @@ static int run(const void *given)
     if (code == EXIT_DONE)
         code = p.model.text ? predict_lines(&p) : predict_rows(&p);
     progress_clear(&p.bar);
-    int close_code = output_close(&p.out, code == EXIT_DONE);
+    code = output_finish(&p.out, code);
     predictors_destroy(&p.team);
     if (p.has_lines)
         lines_close(&p.lines);
@@ -389,7 +389,7 @@ static int run(const void *given)
         source_close(&p.src);
     texts_close(&p.texts);
     head_model_close(&p.model);
-    return code != EXIT_DONE ? code : close_code;
+    return code;
 }
 
 static const flag flags[] = {

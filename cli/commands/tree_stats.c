@@ -50,9 +50,7 @@ static int take_tree(tree_report *r)
         pluck_status status =
             pluck_tree_create_huffman(&r->built, r->counts, (uint32_t)r->n_counts, NULL, &err);
         r->tree = r->built;
-        return status == PLUCK_OK ? EXIT_DONE
-                                  : complain(exit_code_of(status), "%s: %s",
-                                             source_name(flags->counts), err.message);
+        return complain_about(source_name(flags->counts), status, &err);
     }
     r->tree = pluck_head_tree(r->model.head);
     if (!r->tree)
@@ -88,7 +86,7 @@ static int measure(tree_report *r)
     r->stats.n_histogram = n;
     if (status == PLUCK_OK)
         status = pluck_tree_get_stats(r->tree, r->counts, &r->stats, &err);
-    return status == PLUCK_OK ? EXIT_DONE : complain(exit_code_of(status), "%s", err.message);
+    return complain_error(status, &err);
 }
 
 static void print_text(const tree_report *r, output *out)
