@@ -169,6 +169,19 @@ const char *texts_get(const token_texts *texts, pluck_token token, size_t *n)
     return plk_vocab_text(&texts->vocab, token, n);
 }
 
+static const char *text_of(void *user, pluck_token token, size_t *n)
+{
+    return plk_vocab_text(user, token, n);
+}
+
+void texts_give(const token_texts *texts, pluck_sampler_options *options)
+{
+    if (!texts->name)
+        return;
+    options->token_text = text_of;
+    options->token_text_user = (void *)(uintptr_t)&texts->vocab;
+}
+
 /* Parses text[0] .. text[n - 1]; an empty one has no number. */
 static bool parse_bound(const char *text, size_t n, bool *has, int64_t *value)
 {

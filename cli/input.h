@@ -10,6 +10,7 @@
 
 #include <pluck/config.h>
 #include <pluck/dump.h>
+#include <pluck/sampler.h>
 
 #include "file/array_file.h"
 #include "vocab/vocab.h"
@@ -61,6 +62,10 @@ int texts_take(token_texts *texts, const char *name, const pluck_dump *dump, uin
 
 /* "" for a token without a text; *n: its bytes. */
 const char *texts_get(const token_texts *texts, pluck_token token, size_t *n);
+
+/* Gives the texts to a sampler that will be made with these options, if there are any; they must
+ * outlive it. */
+void texts_give(const token_texts *texts, pluck_sampler_options *options);
 
 typedef struct row_range {
     bool is_single;

@@ -10,12 +10,13 @@
 enum { PORTIONS_A_WORKER = 8 };
 
 static int create_worker(worker_team *team, bool has_trace, const pluck_config *config,
-                         pluck_isa isa, const char *name)
+                         const token_texts *texts, pluck_isa isa, const char *name)
 {
     worker *w = &team->workers[team->n_workers];
     uint32_t n_vocab = team->src->info.n_vocab;
     pluck_sampler_options options = {.struct_size = sizeof options, .isa = isa};
     pluck_error err;
+    texts_give(texts, &options);
     w->scratch = malloc(n_vocab * sizeof *w->scratch);
     if (!w->scratch)
         return complain_memory();
@@ -31,8 +32,9 @@ static int create_worker(worker_team *team, bool has_trace, const pluck_config *
     return EXIT_DONE;
 }
 
-int workers_create(worker_team *team, bool has_trace, const pluck_config *config, pluck_isa isa,
-                   const token_list *prompt, source *src, const char *name, size_t n_workers)
+int workers_create(worker_team *team, bool has_trace, const pluck_config *config,
+                   const token_texts *texts, pluck_isa isa, const token_list *prompt, source *src,
+                   const char *name, size_t n_workers)
 {
     *team = (worker_team){.src = src, .prompt = prompt};
     team->n_portions = n_workers > 1 ? n_workers * PORTIONS_A_WORKER : 1;
@@ -48,7 +50,7 @@ int workers_create(worker_team *team, bool has_trace, const pluck_config *config
             code = complain_memory();
     }
     while (code == EXIT_DONE && team->n_workers < n_workers)
-        code = create_worker(team, has_trace, config, isa, name);
+        code = create_worker(team, has_trace, config, texts, isa, name);
     if (code != EXIT_DONE)
         workers_destroy(team);
     return code;

@@ -52,8 +52,9 @@ typedef struct worker_team {
 
 /* The dump must be open as long as the team is. With one worker there is one portion. Returns an
  * exit code, after complain() if it is not EXIT_DONE; then there is nothing to destroy. */
-int workers_create(worker_team *team, bool has_trace, const pluck_config *config, pluck_isa isa,
-                   const token_list *prompt, source *src, const char *name, size_t n_workers);
+int workers_create(worker_team *team, bool has_trace, const pluck_config *config,
+                   const token_texts *texts, pluck_isa isa, const token_list *prompt, source *src,
+                   const char *name, size_t n_workers);
 void workers_destroy(worker_team *team);
 
 /* Does the first n portions. */

@@ -50,6 +50,7 @@ static const example examples[] = {
     {"top_h", "{\"top_h\": 0.5}", {END}},
     {"p_less", "{\"p_less\": true}", {END}},
     {"xtc", "{\"xtc_probability\": 1, \"xtc_threshold\": 0.14}", {END}},
+    {"infill", "{\"infill_eog\": [5]}", {END}},
     {"temperature", "{\"temperature\": 0.5}", {END}},
     {"dynamic_temperature", "{\"temperature\": 1, \"dynatemp_range\": 0.5}", {END}},
     {"smoothing", "{\"smoothing_factor\": 0.5}", {END}},
@@ -60,6 +61,15 @@ static const example examples[] = {
     {"mirostat_v2", "{\"mirostat\": 2, \"mirostat_tau\": 1}", {END}},
     {"adaptive_p", "{\"draw\": \"adaptive_p\", \"adaptive_target\": 0.2}", {END}},
 };
+
+/* What infill compares: tokens 1 and 3 continue token 0, and token 5 ends the text. */
+static const char *text_of(void *user, pluck_token token, size_t *size_bytes)
+{
+    static const char *const texts[N_TOKENS] = {"hel", "hell", "dum", "hello", "wor", ""};
+    (void)user;
+    *size_bytes = strlen(texts[token]);
+    return texts[token];
+}
 
 /* The page as it grows; the end of the program if memory is short. */
 typedef struct page {
@@ -105,7 +115,13 @@ static void run(const char *json, const pluck_token *history, int32_t mask, cons
     pluck_sampler *sampler = NULL;
     pluck_prob probs[N_TOKENS];
     uint32_t n_total = 0;
-    pluck_status status = pluck_sampler_from_json(&sampler, json, strlen(json), n, &err);
+    pluck_sampler_options options = PLUCK_INIT(pluck_sampler_options);
+    options.token_text = text_of;
+    pluck_config *config = NULL;
+    pluck_status status = pluck_config_from_json(&config, json, strlen(json), NULL, &err);
+    if (status == PLUCK_OK)
+        status = pluck_sampler_create(&sampler, config, n, &options, &err);
+    pluck_config_destroy(&config);
     for (; status == PLUCK_OK && *history != END; history++)
         status = pluck_sampler_accept(sampler, *history, &err);
     if (status == PLUCK_OK && mask != 0)
@@ -147,6 +163,8 @@ static void add_example(page *out, const example *e)
             : e->history[1] == END ? " after the token"
                                    : " after the tokens",
             (int)e->history[i]);
+    if (strcmp(e->stage, "infill") == 0)
+        add(out, ", where the texts are hel, hell, dum, hello, wor, and token 5 ends the text");
     if (mask != 0)
         add(out, ", where an application's mask allows tokens 1, 3 and 4");
     add(out, ":\n\n| token |");

@@ -209,6 +209,7 @@ static int open_side(run *r, size_t i, pluck_isa isa)
     if (code != EXIT_DONE)
         return code;
     pluck_sampler_options options = {.struct_size = sizeof options, .isa = isa};
+    texts_give(&r->all.texts, &options);
     uint32_t n = s->src->info.n_vocab;
     pluck_error err;
     pluck_status status = pluck_sampler_create(&s->sampler, s->config, n, &options, &err);

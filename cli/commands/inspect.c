@@ -87,6 +87,7 @@ static int inspect_row(inspection *in, source *src, const pluck_config *config,
     pluck_logits logits;
     pluck_sampler_options options = {.struct_size = sizeof options, .isa = PLUCK_ISA_BEST};
     pluck_error err = {PLUCK_ERR_NOMEM, "out of memory"};
+    texts_give(&in->texts, &options);
     int code = setup_isa(in->flags->isa, &options.isa);
     if (code == EXIT_DONE)
         code = texts_check(&in->texts, in->name, src->dump, src->info.n_vocab);

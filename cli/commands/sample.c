@@ -467,8 +467,8 @@ static int sample_dump(run *all, size_t index)
         code = find_axes(&j);
     size_t n_workers = useful_workers(&j, end - first);
     if (code == EXIT_DONE)
-        code = workers_create(&j.team, all->flags->trace, all->config, all->isa, &all->prompt,
-                              &j.src, j.name, n_workers);
+        code = workers_create(&j.team, all->flags->trace, all->config, &all->texts, all->isa,
+                              &all->prompt, &j.src, j.name, n_workers);
     if (code == EXIT_DONE) {
         bool is_known = all->flags->call.n_words == 1 && end != PLUCK_DUMP_ROWS_UNKNOWN;
         if (index == 0)

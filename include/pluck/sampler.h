@@ -48,6 +48,14 @@ typedef struct pluck_sampler_options {
     uint64_t keep_history;
     const pluck_allocator *allocator; /* NULL: malloc and free */
     pluck_workspace *workspace;       /* borrowed; NULL: the sampler has memory of its own */
+
+    /* The texts of tokens, for a stage that compares them (infill). If the configuration has such a
+     * stage and token_text is NULL, the result is PLUCK_ERR_CONFIG. token_text returns the bytes of
+     * a token's text and writes their number; *size_bytes is 0 on entry. A token without a text has
+     * 0 bytes or NULL: control tokens should. A text must not change while the sampler or a clone
+     * of it exists. Any thread that samples calls the function, several at once for a batch. */
+    const char *(*token_text)(void *user, pluck_token token, size_t *size_bytes);
+    void *token_text_user;
 } pluck_sampler_options;
 
 #define PLUCK_DEFAULT_MAX_REWIND 256u

@@ -34,7 +34,7 @@ static const sampler_name sampler_names[] = {
     {"xtc", 'x', "xtc"},
     {"temperature", 't', "temperature"},
     {"adaptive_p", 'a', "adaptive_p"},
-    {"infill", 'i', NULL},
+    {"infill", 'i', "infill"},
     {"top-k", 0, "top_k"},
     {"top-p", 0, "top_p"},
     {"top-n-sigma", 0, "top_n_sigma"},
@@ -103,7 +103,7 @@ static pluck_status visit_samplers(plk_import *import, const plk_json_node *node
 static void append_sampler(plk_import *import, const sampler_name *found, const char *what)
 {
     (void)what;
-    if (found && found->stage)
+    if (found)
         plk_import_append(import, found->stage, 0);
 }
 
@@ -112,9 +112,10 @@ static void say_sampler(plk_import *import, const sampler_name *found, const cha
     if (!found)
         plk_import_say(import, PLUCK_IMPORT_IGNORED, "llama.cpp skips the unknown sampler '%.40s'",
                        what);
-    else if (!found->stage)
-        plk_import_say(import, PLUCK_IMPORT_REFUSED, "pluck has no stage for the sampler '%.40s'",
-                       what);
+    else if (strcmp(found->stage, "infill") == 0)
+        plk_import_say(import, PLUCK_IMPORT_REFUSED,
+                       "infill has its place in the order, but needs the tokens that end the text; "
+                       "give their ids as infill_eog");
 }
 
 /* The order comes first: other keys ask it. */

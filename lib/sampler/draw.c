@@ -52,7 +52,7 @@ pluck_status plk_sampler_open_view(const pluck_sampler *sampler, pluck_logits lo
 pluck_status plk_sampler_finish_view(const pluck_sampler *sampler, pluck_pcg64 *rng, plk_view *view,
                                      pluck_error *err)
 {
-    plk_stage_context context = {&sampler->history, sampler->n_vocab, rng};
+    plk_stage_context context = {&sampler->history, sampler->n_vocab, rng, sampler->texts};
     pluck_status status = mask_view(sampler, view, err);
     for (size_t i = 0; i < sampler->chain.n && status == PLUCK_OK; i++)
         status = plk_chain_apply(&sampler->chain, i, view, &context, err);

@@ -56,7 +56,10 @@ static pluck_status create_parts(pluck_sampler *sampler, const pluck_config *con
                                  pluck_error *err)
 {
     const pluck_allocator *allocator = &sampler->allocator;
-    plk_stage_setup setup = {NULL, allocator, sampler->n_vocab, sampler->max_rewind};
+    plk_stage_setup setup = {.allocator = allocator,
+                             .n_vocab = sampler->n_vocab,
+                             .max_rewind = sampler->max_rewind,
+                             .texts = sampler->texts};
     pluck_status status = plk_chain_create(&sampler->chain, config, &setup, err);
     if (status != PLUCK_OK)
         return status;
@@ -110,6 +113,7 @@ pluck_status pluck_sampler_create(pluck_sampler **out, const pluck_config *confi
     sampler->max_rewind = known.max_rewind != 0 ? known.max_rewind : PLUCK_DEFAULT_MAX_REWIND;
     sampler->keep_history = known.keep_history;
     sampler->workspace = known.workspace;
+    sampler->texts = (plk_token_texts){known.token_text, known.token_text_user};
     pluck_config_info info = PLUCK_INIT(pluck_config_info);
     status = pluck_config_get_info(config, &info, err);
     sampler->on_nan = info.on_nan;

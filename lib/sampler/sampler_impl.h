@@ -115,6 +115,7 @@ struct pluck_sampler {
     plk_drawn drawn_before; /* what plk_sampler_fill() replaced */
     const int32_t *mask;    /* the caller's for this position, or NULL */
     bool masks_in_chain;    /* a stage applies it; otherwise it acts before all stages */
+    plk_token_texts texts;  /* the caller's */
     plk_chain chain;
     plk_history history;
     pluck_workspace *workspace; /* what it borrows; NULL: scratch is its own */

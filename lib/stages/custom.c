@@ -112,14 +112,14 @@ static void accept(const void *params, void *state, const plk_history *history,
 {
     (void)accepted;
     const custom_state *s = state;
-    plk_stage_context context = {history, s->n_vocab, NULL};
+    plk_stage_context context = {.history = history, .n_vocab = s->n_vocab};
     s->custom->accept(params, s->user, (const pluck_context *)&context);
 }
 
 static void rewind_one(const void *params, void *state, const plk_history *history)
 {
     const custom_state *s = state;
-    plk_stage_context context = {history, s->n_vocab, NULL};
+    plk_stage_context context = {.history = history, .n_vocab = s->n_vocab};
     s->custom->rewind(params, s->user, (const pluck_context *)&context);
 }
 

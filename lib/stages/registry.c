@@ -33,6 +33,7 @@
     X(top_h)                                                                                       \
     X(p_less)                                                                                      \
     X(xtc)                                                                                         \
+    X(infill)                                                                                      \
     X(temperature)                                                                                 \
     X(dynamic_temperature)                                                                         \
     X(smoothing)                                                                                   \

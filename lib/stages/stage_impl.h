@@ -14,11 +14,18 @@
 #include <pluck/rng.h>
 #include <pluck/stage.h>
 
+/* The texts of tokens, as pluck_sampler_options gives them; get is NULL if there are none. */
+typedef struct plk_token_texts {
+    const char *(*get)(void *user, pluck_token token, size_t *size_bytes);
+    void *user;
+} plk_token_texts;
+
 /* What a stage may look at besides the view. */
 typedef struct plk_stage_context {
     const plk_history *history;
     uint32_t n_vocab;
     pluck_pcg64 *rng; /* this position's numbers; what a stage takes, the pick does not see again */
+    plk_token_texts texts;
 } plk_stage_context;
 
 typedef struct plk_stage plk_stage;
@@ -29,6 +36,7 @@ typedef struct plk_stage_setup {
     const pluck_allocator *allocator;
     uint32_t n_vocab;
     uint32_t max_rewind; /* this many accepts must be undone exactly */
+    plk_token_texts texts;
 } plk_stage_setup;
 
 /* What a stage tells a trace besides what comparing the view before and after shows. */

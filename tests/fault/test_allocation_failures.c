@@ -9,6 +9,7 @@
 #include "support/custom_stages.h"
 #include "support/logit_cases.h"
 #include "support/samplers.h"
+#include "support/token_texts.h"
 
 #include <pluck/trace.h>
 
@@ -61,7 +62,8 @@ static pluck_status create(pluck_sampler **out, const char *json, test_allocator
 {
     pluck_config *config = test_config(json);
     pluck_sampler_options options = {.struct_size = sizeof options,
-                                     .allocator = &allocator->interface};
+                                     .allocator = &allocator->interface,
+                                     .token_text = test_token_text};
     pluck_status status = pluck_sampler_create(out, config, N_VOCAB, &options, err);
     pluck_config_destroy(&config);
     return status;

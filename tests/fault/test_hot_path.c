@@ -7,6 +7,7 @@
 #include "support/cases.h"
 #include "support/logit_cases.h"
 #include "support/samplers.h"
+#include "support/token_texts.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -105,7 +106,8 @@ static void check_configuration(const char *json, const float *x)
     test_allocator allocator;
     test_allocator_init(&allocator);
     pluck_sampler_options options = {.struct_size = sizeof options,
-                                     .allocator = &allocator.interface};
+                                     .allocator = &allocator.interface,
+                                     .token_text = test_token_text};
     pluck_sampler *sampler = NULL;
     assert_int_equal(pluck_sampler_create(&sampler, config, N_VOCAB, &options, NULL), PLUCK_OK);
     uint64_t n_allocations = allocator.n_allocations, n_live = allocator.n_live;

@@ -10,6 +10,7 @@
 
 #include "support/config_parts.h"
 #include "support/samplers.h"
+#include "support/token_texts.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -156,6 +157,7 @@ static const struct {
      "\"breakers\": "
      "[[8], [5, 10], [3, 0, 4]]}",
      NULL, 12, PLUCK_F32, false},
+    {"stage_infill", "{\"type\": \"infill\", \"eog\": [3, 9]}", NULL, 12, PLUCK_F32, false},
 };
 enum { N_STAGED = sizeof staged / sizeof *staged };
 
@@ -192,8 +194,10 @@ static pluck_sampler *make_sampler(const chain *c, const pluck_config *config, p
 {
     pluck_sampler *sampler = NULL;
     pluck_error err = {.status = PLUCK_OK};
-    pluck_sampler_options options = {
-        .struct_size = sizeof options, .isa = isa, .stream = c->stream};
+    pluck_sampler_options options = {.struct_size = sizeof options,
+                                     .isa = isa,
+                                     .stream = c->stream,
+                                     .token_text = test_token_text};
     golden_require(pluck_sampler_create(&sampler, config, c->n_vocab, &options, &err), c->name,
                    &err);
     if (c->with_prompt)

@@ -11,6 +11,7 @@
 #include "support/logit_cases.h"
 #include "support/samplers.h"
 #include "support/stage_cases.h"
+#include "support/token_texts.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -51,7 +52,8 @@ static pluck_sampler *new_sampler(const walk *w)
                                      .isa = w->isa,
                                      .stream = w->stream,
                                      .max_rewind = w->max_rewind,
-                                     .keep_history = w->keep_history};
+                                     .keep_history = w->keep_history,
+                                     .token_text = test_token_text};
     assert_int_equal(pluck_sampler_create(&sampler, config, w->n_vocab, &options, NULL), PLUCK_OK);
     pluck_config_destroy(&config);
     return sampler;

@@ -160,6 +160,7 @@ static const struct {
     {"typical", brute_typical},
     {"top_n_sigma", brute_top_n_sigma},
     {"xtc", brute_xtc},
+    {"infill", brute_infill},
     {"dynamic_temperature", brute_dynamic_temperature},
     {"smoothing", brute_smoothing},
     {"entmax", brute_entmax},
@@ -211,7 +212,8 @@ pluck_status brute_force_run_masked(brute_force *row, const pluck_config *config
                                     const pluck_token *history, size_t n_history,
                                     const int32_t *mask)
 {
-    *row = (brute_force){.n_vocab = n_vocab, .n = n_vocab, .mask = mask, .scale = 1};
+    *row =
+        (brute_force){.n_vocab = n_vocab, .n = n_vocab, .logits = logits, .mask = mask, .scale = 1};
     row->items = calloc(n_vocab, sizeof *row->items);
     assert(row->items);
     bool ban = config_info(config).on_nan == PLUCK_ON_NAN_BAN;

@@ -25,6 +25,7 @@ typedef struct brute_force {
     brute_candidate *items; /* best first, ties by lower token; none at -inf */
     uint32_t n;
     bool doubt;
+    const float *logits;    /* as they came */
     const int32_t *mask;    /* bit i % 32 of word i / 32 is token i, 1 = allowed; or NULL */
     long double scale;      /* product of all 1/t so far */
     long double mean_slack; /* sum of p * slack: what the sum of exponentials may be off by */

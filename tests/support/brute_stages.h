@@ -62,6 +62,7 @@ brute_stage_function brute_tail_free;
 brute_stage_function brute_typical;
 brute_stage_function brute_top_n_sigma;
 brute_stage_function brute_xtc;
+brute_stage_function brute_infill;
 brute_stage_function brute_dynamic_temperature;
 brute_stage_function brute_smoothing;
 brute_stage_function brute_entmax;

@@ -3,6 +3,8 @@
  */
 #include "support/samplers.h"
 
+#include "support/token_texts.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +30,8 @@ pluck_sampler *test_sampler(const char *json, uint32_t n_vocab, pluck_isa isa, u
     pluck_config *config = test_config(json);
     pluck_sampler *sampler = NULL;
     pluck_error err = {.status = PLUCK_OK};
-    pluck_sampler_options options = {.struct_size = sizeof options, .isa = isa, .stream = stream};
+    pluck_sampler_options options = {
+        .struct_size = sizeof options, .isa = isa, .stream = stream, .token_text = test_token_text};
     require(pluck_sampler_create(&sampler, config, n_vocab, &options, &err), json, &err);
     pluck_config_destroy(&config);
     return sampler;

@@ -12,7 +12,8 @@
 /* The end of the program, with a message, if the text is not a configuration. */
 pluck_config *test_config(const char *json);
 
-/* The end of the program, with a message, if it cannot be created. */
+/* With the texts of token_texts.h. The end of the program, with a message, if it cannot be
+ * created. */
 pluck_sampler *test_sampler(const char *json, uint32_t n_vocab, pluck_isa isa, uint64_t stream);
 
 /* These end the program if they fail. */

@@ -9,6 +9,7 @@
 #include "support/logit_cases.h"
 #include "support/samplers.h"
 #include "support/stage_cases.h"
+#include "support/token_texts.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -78,8 +79,11 @@ static pluck_sampler *make_sampler(const row_case *c, uint64_t seed, pluck_isa i
                                    pluck_workspace *workspace)
 {
     pluck_config *config = test_config(c->json.text);
-    pluck_sampler_options options = {
-        .struct_size = sizeof options, .isa = isa, .stream = seed, .workspace = workspace};
+    pluck_sampler_options options = {.struct_size = sizeof options,
+                                     .isa = isa,
+                                     .stream = seed,
+                                     .workspace = workspace,
+                                     .token_text = test_token_text};
     pluck_sampler *sampler = NULL;
     pluck_error err = {.status = PLUCK_OK};
     if (pluck_sampler_create(&sampler, config, c->n_vocab, &options, &err) != PLUCK_OK)
