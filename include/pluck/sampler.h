@@ -367,8 +367,8 @@ PLUCK_API pluck_status pluck_sampler_get_info(const pluck_sampler *sampler,
  *         pluck_workspace_run(workspace, samplers, &rows, &outputs, &err);
  *     }
  *
- * Creating a sampler that borrows a workspace, and sampling with it, are uses of the workspace: one
- * thread at a time. Cloning, accepting, rewinding and destroying are not.
+ * Sampling with a sampler that borrows a workspace is a use of the workspace: one thread at a time.
+ * Creating, cloning, accepting, rewinding and destroying are not.
  */
 
 /*

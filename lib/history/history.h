@@ -94,7 +94,8 @@ pluck_status plk_suffix_matches_clone(void **out, const void *matches, pluck_err
 void plk_suffix_matches_reset(void *matches);
 
 /* As for stages. Lengths are computed when they are asked for. */
-pluck_status plk_suffix_matches_reserve(void *matches, size_t n, pluck_error *err);
+pluck_status plk_suffix_matches_reserve(void *matches, const pluck_token *tokens, size_t n,
+                                        pluck_error *err);
 void plk_suffix_matches_accept(const void *params, void *matches, const plk_history *history,
                                const plk_accepted *accepted);
 void plk_suffix_matches_rewind(const void *params, void *matches, const plk_history *history);
@@ -102,6 +103,11 @@ void plk_suffix_matches_rewind(const void *params, void *matches, const plk_hist
 /* As after accepting all tokens of the history; reads nothing. */
 pluck_status plk_suffix_matches_load(const void *params, void *matches, const plk_history *history,
                                      plk_byte_reader *in, pluck_error *err);
+
+/* One edit for each token of the window; where that is the whole history of n_tokens, rounded up so
+ * that not every token changes it. */
+size_t plk_suffix_matches_max_edits(const void *params, const void *matches, uint64_t n_tokens,
+                                    uint32_t n_vocab);
 
 /* A place before the end, and how many tokens up to it are as at the end, both inside the
  * window. */
@@ -131,14 +137,15 @@ typedef struct plk_token_counts {
     pluck_allocator allocator;
     plk_token_count *items; /* ascending by token */
     size_t n;
-    size_t capacity;
-    size_t window;       /* tokens looked back on; SIZE_MAX: all */
+    size_t capacity; /* enough for every state that rewinding can bring back */
+    size_t window;   /* tokens looked back on; SIZE_MAX: all */
+    uint32_t n_vocab;
     bool ignores_prompt; /* … of those accepted since the last one of a prompt */
 } plk_token_counts;
 
 /* window >= 1; ignores_prompt is set afterwards. A limited window allocates all it will need;
- * SIZE_MAX grows in reserve. */
-pluck_status plk_token_counts_create(plk_token_counts *counts, size_t window,
+ * SIZE_MAX grows in reserve, with the number of different tokens. */
+pluck_status plk_token_counts_create(plk_token_counts *counts, size_t window, uint32_t n_vocab,
                                      const pluck_allocator *allocator, pluck_error *err);
 void plk_token_counts_destroy(plk_token_counts *counts);
 pluck_status plk_token_counts_clone(plk_token_counts *out, const plk_token_counts *counts,
@@ -147,8 +154,9 @@ pluck_status plk_token_counts_clone(plk_token_counts *out, const plk_token_count
 /* As just created. */
 void plk_token_counts_clear(plk_token_counts *counts);
 
-/* Makes room for n more tokens: afterwards n calls of accept cannot fail. */
-pluck_status plk_token_counts_reserve(plk_token_counts *counts, size_t n, pluck_error *err);
+/* Makes room for n more tokens: accepting them then cannot fail. */
+pluck_status plk_token_counts_reserve(plk_token_counts *counts, const pluck_token *tokens, size_t n,
+                                      pluck_error *err);
 
 /* The history has just taken a token: it enters the window, and one may leave it. */
 void plk_token_counts_accept(plk_token_counts *counts, const plk_history *history);

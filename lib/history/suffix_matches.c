@@ -13,7 +13,11 @@
 
 #include <string.h>
 
-enum { FIRST_CAPACITY = 1024, MAX_STEPS = 8 /* tokens after which the Z-algorithm is cheaper */ };
+enum {
+    FIRST_CAPACITY = 1024,
+    EDITS_STEP = 256,
+    MAX_STEPS = 8 /* tokens after which the Z-algorithm is cheaper */
+};
 
 static uint32_t *slot(const plk_suffix_matches *matches, uint64_t position)
 {
@@ -91,8 +95,10 @@ static pluck_status make_room(plk_suffix_matches *matches, uint64_t n, pluck_err
     return PLUCK_OK;
 }
 
-pluck_status plk_suffix_matches_reserve(void *matches, size_t n, pluck_error *err)
+pluck_status plk_suffix_matches_reserve(void *matches, const pluck_token *tokens, size_t n,
+                                        pluck_error *err)
 {
+    (void)tokens;
     plk_suffix_matches *m = matches;
     return make_room(m, m->n_accepted + n, err);
 }
@@ -128,6 +134,17 @@ void plk_suffix_matches_rewind(const void *params, void *matches, const plk_hist
     m->n_accepted--;
     if (m->position > m->n_accepted)
         m->position = 0;
+}
+
+size_t plk_suffix_matches_max_edits(const void *params, const void *matches, uint64_t n_tokens,
+                                    uint32_t n_vocab)
+{
+    (void)params;
+    size_t window = ((const plk_suffix_matches *)matches)->window;
+    uint64_t n = window;
+    if (window == SIZE_MAX)
+        n = (n_tokens / EDITS_STEP + 1) * EDITS_STEP;
+    return n < n_vocab ? (size_t)n : n_vocab;
 }
 
 static pluck_token token_at(const plk_history *history, uint64_t position)

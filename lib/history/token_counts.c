@@ -2,7 +2,9 @@
  * A sorted array: a window holds few distinct tokens (64 by default), for which binary search and a
  * short memmove beat a hash table, and the ascending order is what plk_view_edit wants. Where
  * prompts do not count, a token of a prompt empties the array, and undoing it counts anew. A whole
- * history at once is sorted by a heap (Williams 1964).
+ * history at once is sorted by a heap (Williams 1964). The array of an unlimited window grows by a
+ * constant: copying it is cheap next to the moves of a new token, and memory stays close to 8 bytes
+ * for each different token.
  */
 #include "history/history.h"
 
@@ -10,13 +12,22 @@
 
 #include <string.h>
 
-enum { FIRST_UNLIMITED_CAPACITY = 256 };
+enum { STEP = 256, WORD_BITS = 64 };
 
-pluck_status plk_token_counts_create(plk_token_counts *counts, size_t window,
+/* Room for n different tokens, and for one that enters before another leaves. */
+static size_t capacity_for(const plk_token_counts *counts, size_t n)
+{
+    if (counts->window == SIZE_MAX)
+        n = (n + STEP - 1) / STEP * STEP;
+    return (n < counts->n_vocab ? n : counts->n_vocab) + 1;
+}
+
+pluck_status plk_token_counts_create(plk_token_counts *counts, size_t window, uint32_t n_vocab,
                                      const pluck_allocator *allocator, pluck_error *err)
 {
-    size_t capacity = window == SIZE_MAX ? FIRST_UNLIMITED_CAPACITY : window + 1;
-    *counts = (plk_token_counts){.allocator = *allocator, .capacity = capacity, .window = window};
+    *counts = (plk_token_counts){.allocator = *allocator, .window = window, .n_vocab = n_vocab};
+    size_t capacity = capacity_for(counts, window == SIZE_MAX ? STEP : window);
+    counts->capacity = capacity;
     counts->items = plk_alloc(allocator, capacity, sizeof *counts->items);
     return counts->items ? PLUCK_OK : plk_fail_nomem(err, capacity * sizeof *counts->items);
 }
@@ -43,12 +54,11 @@ void plk_token_counts_clear(plk_token_counts *counts)
     counts->n = 0;
 }
 
+/* Room for n different tokens. */
 static pluck_status make_room(plk_token_counts *counts, size_t n, pluck_error *err)
 {
-    size_t capacity = counts->capacity;
-    while (counts->window == SIZE_MAX && capacity < n)
-        capacity *= 2;
-    if (capacity == counts->capacity)
+    size_t capacity = capacity_for(counts, n);
+    if (capacity <= counts->capacity)
         return PLUCK_OK;
     plk_token_count *items = plk_alloc(&counts->allocator, capacity, sizeof *items);
     if (!items)
@@ -60,9 +70,44 @@ static pluck_status make_room(plk_token_counts *counts, size_t n, pluck_error *e
     return PLUCK_OK;
 }
 
-pluck_status plk_token_counts_reserve(plk_token_counts *counts, size_t n, pluck_error *err)
+/* Marks the token; whether it was unmarked. */
+static bool mark(uint64_t *bits, uint32_t token)
 {
-    return make_room(counts, counts->n + n, err);
+    uint64_t bit = (uint64_t)1 << token % WORD_BITS;
+    bool is_new = (bits[token / WORD_BITS] & bit) == 0;
+    bits[token / WORD_BITS] |= bit;
+    return is_new;
+}
+
+/* How many different tokens there will be. */
+static pluck_status count_together(const plk_token_counts *counts, const pluck_token *tokens,
+                                   size_t n, size_t *n_together, pluck_error *err)
+{
+    size_t n_words = counts->n_vocab / WORD_BITS + 1;
+    uint64_t *bits = plk_alloc_zero(&counts->allocator, n_words, sizeof *bits);
+    if (!bits)
+        return plk_fail_nomem(err, n_words * sizeof *bits);
+    *n_together = counts->n;
+    for (size_t i = 0; i < counts->n; i++)
+        (void)mark(bits, counts->items[i].token);
+    for (size_t i = 0; i < n; i++)
+        *n_together += mark(bits, (uint32_t)tokens[i]);
+    plk_free(&counts->allocator, bits);
+    return PLUCK_OK;
+}
+
+pluck_status plk_token_counts_reserve(plk_token_counts *counts, const pluck_token *tokens, size_t n,
+                                      pluck_error *err)
+{
+    if (counts->window != SIZE_MAX)
+        return PLUCK_OK;
+    size_t n_together = counts->n + n;
+    if (n > STEP && n_together > counts->capacity) {
+        pluck_status status = count_together(counts, tokens, n, &n_together, err);
+        if (status != PLUCK_OK)
+            return status;
+    }
+    return make_room(counts, n_together, err);
 }
 
 /* The index of the token, or of the place where it belongs. */
@@ -145,22 +190,21 @@ static void sort(plk_token_count *items, size_t n)
     }
 }
 
-/* Counts the tokens of these ages; there is room for all of them. */
-static void count_anew(plk_token_counts *counts, const plk_history *history, size_t first_age,
-                       size_t n_ages)
+/* Counts the tokens of the last n ages in items, which have room for n of them; returns how many
+ * different ones there are. */
+static size_t count_anew(plk_token_count *items, const plk_history *history, size_t n)
 {
-    plk_token_count *items = counts->items;
-    for (size_t i = 0; i < n_ages; i++)
-        items[i] = (plk_token_count){(uint32_t)plk_history_at(history, first_age + i), 1};
-    sort(items, n_ages);
-    size_t n = 0;
-    for (size_t i = 0; i < n_ages; i++) {
-        if (n > 0 && items[n - 1].token == items[i].token)
-            items[n - 1].count++;
+    for (size_t age = 0; age < n; age++)
+        items[age] = (plk_token_count){(uint32_t)plk_history_at(history, age), 1};
+    sort(items, n);
+    size_t n_different = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (n_different > 0 && items[n_different - 1].token == items[i].token)
+            items[n_different - 1].count++;
         else
-            items[n++] = items[i];
+            items[n_different++] = items[i];
     }
-    counts->n = n;
+    return n_different;
 }
 
 static size_t in_window(const plk_token_counts *counts, uint64_t n)
@@ -187,10 +231,23 @@ pluck_status plk_token_counts_restore(plk_token_counts *counts, const plk_histor
                                       pluck_error *err)
 {
     size_t n = in_window(counts, reach(counts, history));
+    if (n < counts->capacity && counts->window != SIZE_MAX) {
+        counts->n = count_anew(counts->items, history, n);
+        return PLUCK_OK;
+    }
     /* Undoing a prompt brings back what counted before it: at most everything. */
-    size_t most = counts->window == SIZE_MAX ? plk_history_length(history) : counts->window;
-    pluck_status status = make_room(counts, most + 1, err);
-    if (status == PLUCK_OK)
-        count_anew(counts, history, 0, n);
+    size_t n_all = counts->window == SIZE_MAX ? plk_history_length(history) : n;
+    plk_token_count *items = plk_alloc(&counts->allocator, n_all, sizeof *items);
+    if (!items)
+        return plk_fail_nomem(err, n_all * sizeof *items);
+    size_t n_different = count_anew(items, history, n_all);
+    pluck_status status = make_room(counts, n_different, err);
+    if (status == PLUCK_OK && n < n_all)
+        n_different = count_anew(items, history, n);
+    if (status == PLUCK_OK) {
+        memcpy(counts->items, items, n_different * sizeof *items);
+        counts->n = n_different;
+    }
+    plk_free(&counts->allocator, items);
     return status;
 }

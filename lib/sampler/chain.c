@@ -115,22 +115,24 @@ size_t plk_chain_window(const plk_chain *chain)
     return longest;
 }
 
-size_t plk_chain_max_edits(const plk_chain *chain, uint32_t n_vocab)
+size_t plk_chain_max_edits(const plk_chain *chain, uint64_t n_tokens, uint32_t n_vocab)
 {
     size_t sum = 0;
     for (size_t i = 0; i < chain->n; i++) {
         const plk_link *link = chain->links + i;
-        sum += link->stage->max_edits ? link->stage->max_edits(link->params, n_vocab) : 0;
+        if (link->stage->max_edits)
+            sum += link->stage->max_edits(link->params, link->state, n_tokens, n_vocab);
     }
     return sum;
 }
 
-pluck_status plk_chain_reserve(plk_chain *chain, size_t n_tokens, pluck_error *err)
+pluck_status plk_chain_reserve(plk_chain *chain, const pluck_token *tokens, size_t n,
+                               pluck_error *err)
 {
     pluck_status status = PLUCK_OK;
     for (size_t i = 0; i < chain->n && status == PLUCK_OK; i++)
         if (chain->links[i].stage->reserve)
-            status = chain->links[i].stage->reserve(chain->links[i].state, n_tokens, err);
+            status = chain->links[i].stage->reserve(chain->links[i].state, tokens, n, err);
     return status;
 }
 

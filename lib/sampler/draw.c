@@ -29,8 +29,11 @@ pluck_status plk_sampler_check(const pluck_sampler *sampler, pluck_logits logits
 pluck_status plk_sampler_open_raw(const pluck_sampler *sampler, pluck_logits logits, plk_view *view,
                                   pluck_error *err)
 {
-    return plk_view_open(view, sampler->scratch, sampler->kernels, logits,
-                         sampler->on_nan == PLUCK_ON_NAN_BAN, err);
+    pluck_status status = plk_view_open(view, sampler->scratch, sampler->kernels, logits,
+                                        sampler->on_nan == PLUCK_ON_NAN_BAN, err);
+    view->edits = sampler->edits;
+    view->max_edits = sampler->max_edits;
+    return status;
 }
 
 /* Bans what the caller's mask bans, unless a stage does. */

@@ -367,7 +367,7 @@ pluck_status plk_outputs_finish(pluck_sampler *const *samplers, const pluck_outp
     }
     for (size_t r = 0; out->accept && r < n_rows; r++)
         if (out->tokens[r] != PLUCK_NO_TOKEN &&
-            plk_sampler_reserve(samplers[r], 1, err) != PLUCK_OK) {
+            plk_sampler_reserve(samplers[r], out->tokens + r, 1, err) != PLUCK_OK) {
             for (size_t i = 0; out->kept_offsets && i <= n_rows; i++)
                 out->kept_offsets[i] = 0;
             return give_up(samplers, out, n_rows, n_vocab, PLUCK_ERR_NOMEM);

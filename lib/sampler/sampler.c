@@ -41,15 +41,26 @@ pluck_status plk_sampler_create_history(const pluck_sampler *sampler, plk_histor
                               plk_sampler_n_kept(sampler), &sampler->allocator, err);
 }
 
+pluck_status plk_sampler_reserve_edits(pluck_sampler *sampler, size_t n, pluck_error *err)
+{
+    if (n <= sampler->max_edits)
+        return PLUCK_OK;
+    plk_edit *edits = plk_alloc(&sampler->allocator, n, sizeof *edits);
+    if (!edits)
+        return plk_fail_nomem(err, n * sizeof *edits);
+    plk_free(&sampler->allocator, sampler->edits);
+    sampler->edits = edits;
+    sampler->max_edits = n;
+    return PLUCK_OK;
+}
+
 /* The first scratch memory of the workspace that the sampler borrows, or its own. */
 static pluck_status attach_scratch(pluck_sampler *sampler, pluck_error *err)
 {
-    size_t max_edits = plk_chain_max_edits(&sampler->chain, sampler->n_vocab);
     if (!sampler->workspace)
-        return plk_scratch_create(&sampler->scratch, sampler->n_vocab, max_edits,
-                                  &sampler->allocator, err);
+        return plk_scratch_create(&sampler->scratch, sampler->n_vocab, &sampler->allocator, err);
     sampler->scratch = sampler->workspace->scratches[0];
-    return plk_workspace_reserve_edits(sampler->workspace, max_edits, err);
+    return PLUCK_OK;
 }
 
 static pluck_status create_parts(pluck_sampler *sampler, const pluck_config *config,
@@ -66,6 +77,9 @@ static pluck_status create_parts(pluck_sampler *sampler, const pluck_config *con
     sampler->window = plk_chain_window(&sampler->chain);
     sampler->masks_in_chain = plk_chain_has(&sampler->chain, "mask");
     status = plk_sampler_create_history(sampler, &sampler->history, err);
+    if (status == PLUCK_OK)
+        status = plk_sampler_reserve_edits(
+            sampler, plk_chain_max_edits(&sampler->chain, 0, sampler->n_vocab), err);
     if (status != PLUCK_OK)
         return status;
     return attach_scratch(sampler, err);
@@ -155,6 +169,7 @@ void pluck_sampler_destroy(pluck_sampler **sampler)
     pluck_allocator allocator = s->allocator;
     plk_chain_destroy(&s->chain);
     plk_history_destroy(&s->history);
+    plk_free(&allocator, s->edits);
     if (!s->workspace)
         plk_scratch_destroy(&s->scratch);
     plk_free(&allocator, s);
@@ -176,10 +191,14 @@ pluck_status pluck_sampler_clone(pluck_sampler **out, const pluck_sampler *sampl
     *copy = *sampler;
     copy->chain = (plk_chain){.allocator = *allocator};
     copy->history = (plk_history){.allocator = *allocator};
+    copy->edits = NULL;
+    copy->max_edits = 0;
     copy->scratch = NULL;
     pluck_status status = plk_chain_clone(&copy->chain, &sampler->chain, err);
     if (status == PLUCK_OK)
         status = plk_history_clone(&copy->history, &sampler->history, err);
+    if (status == PLUCK_OK)
+        status = plk_sampler_reserve_edits(copy, sampler->max_edits, err);
     if (status == PLUCK_OK)
         status = attach_scratch(copy, err);
     if (status != PLUCK_OK) {
@@ -255,7 +274,7 @@ static pluck_status accept_all(pluck_sampler *sampler, const pluck_token *tokens
         if (tokens[i] < 0 || (uint32_t)tokens[i] >= sampler->n_vocab)
             return plk_fail(err, PLUCK_ERR_INVALID, "token %d is outside [0, %u]", tokens[i],
                             sampler->n_vocab - 1);
-    pluck_status status = plk_sampler_reserve(sampler, n, err);
+    pluck_status status = plk_sampler_reserve(sampler, tokens, n, err);
     if (status != PLUCK_OK)
         return status;
     for (size_t i = 0; i < n; i++)
@@ -263,12 +282,17 @@ static pluck_status accept_all(pluck_sampler *sampler, const pluck_token *tokens
     return PLUCK_OK;
 }
 
-pluck_status plk_sampler_reserve(pluck_sampler *sampler, size_t n_tokens, pluck_error *err)
+pluck_status plk_sampler_reserve(pluck_sampler *sampler, const pluck_token *tokens, size_t n,
+                                 pluck_error *err)
 {
-    pluck_status status = plk_history_reserve(&sampler->history, n_tokens, err);
+    pluck_status status = plk_history_reserve(&sampler->history, n, err);
+    if (status == PLUCK_OK)
+        status = plk_chain_reserve(&sampler->chain, tokens, n, err);
     if (status != PLUCK_OK)
         return status;
-    return plk_chain_reserve(&sampler->chain, n_tokens, err);
+    uint64_t n_tokens = sampler->history.position + n;
+    size_t max_edits = plk_chain_max_edits(&sampler->chain, n_tokens, sampler->n_vocab);
+    return plk_sampler_reserve_edits(sampler, max_edits, err);
 }
 
 pluck_status pluck_sampler_accept(pluck_sampler *sampler, pluck_token token, pluck_error *err)

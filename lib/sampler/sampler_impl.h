@@ -37,12 +37,14 @@ pluck_status plk_chain_clone(plk_chain *out, const plk_chain *chain, pluck_error
 void plk_chain_destroy(plk_chain *chain);
 void plk_chain_reset(plk_chain *chain);
 
-/* The longest window of all stages (SIZE_MAX: the whole history), and the sum of their edits. */
+/* The longest window of all stages (SIZE_MAX: the whole history), and the sum of their edits as
+ * long as the sequence has at most n_tokens. */
 size_t plk_chain_window(const plk_chain *chain);
-size_t plk_chain_max_edits(const plk_chain *chain, uint32_t n_vocab);
+size_t plk_chain_max_edits(const plk_chain *chain, uint64_t n_tokens, uint32_t n_vocab);
 
 /* The three steps of accepting and the one of rewinding, as stage_impl.h describes them. */
-pluck_status plk_chain_reserve(plk_chain *chain, size_t n_tokens, pluck_error *err);
+pluck_status plk_chain_reserve(plk_chain *chain, const pluck_token *tokens, size_t n,
+                               pluck_error *err);
 void plk_chain_accept(plk_chain *chain, const plk_history *history, const plk_accepted *accepted);
 void plk_chain_rewind(plk_chain *chain, const plk_history *history);
 
@@ -84,9 +86,6 @@ struct pluck_workspace {
     pluck_parallel parallel; /* run NULL: the calling thread alone */
 };
 
-/* Room for n edits in every scratch memory. On failure each is as usable as before. */
-pluck_status plk_workspace_reserve_edits(pluck_workspace *workspace, size_t n, pluck_error *err);
-
 /*
  * The sampler.
  */
@@ -118,6 +117,8 @@ struct pluck_sampler {
     plk_token_texts texts;  /* the caller's */
     plk_chain chain;
     plk_history history;
+    plk_edit *edits; /* [max_edits] memory that its views borrow */
+    size_t max_edits;
     pluck_workspace *workspace; /* what it borrows; NULL: scratch is its own */
     plk_scratch *scratch;
 };
@@ -131,7 +132,11 @@ pluck_status plk_sampler_create_history(const pluck_sampler *sampler, plk_histor
 size_t plk_sampler_n_kept(const pluck_sampler *sampler);
 
 /* Makes room for n more tokens: accepting them then cannot fail. Changes nothing visible. */
-pluck_status plk_sampler_reserve(pluck_sampler *sampler, size_t n_tokens, pluck_error *err);
+pluck_status plk_sampler_reserve(pluck_sampler *sampler, const pluck_token *tokens, size_t n,
+                                 pluck_error *err);
+
+/* Room for n edits, if there is not. Changes nothing visible. */
+pluck_status plk_sampler_reserve_edits(pluck_sampler *sampler, size_t n, pluck_error *err);
 void plk_sampler_accept_reserved(pluck_sampler *sampler, pluck_token token, bool is_prompt);
 
 /* The logits of a row. */

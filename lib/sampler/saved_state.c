@@ -164,6 +164,12 @@ pluck_status pluck_sampler_restore(pluck_sampler *sampler, const void *bytes, si
         status = plk_sampler_create_history(sampler, &loaded.history, err);
     if (status == PLUCK_OK)
         status = read_parts(&loaded, &in, err);
+    if (status == PLUCK_OK)
+        status = plk_sampler_reserve_edits(
+            sampler, plk_chain_max_edits(&loaded.chain, loaded.history.position, loaded.n_vocab),
+            err);
+    loaded.edits = sampler->edits;
+    loaded.max_edits = sampler->max_edits;
     pluck_sampler spent = status == PLUCK_OK ? *sampler : loaded;
     if (status == PLUCK_OK) {
         loaded.mask = NULL;

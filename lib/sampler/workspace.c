@@ -42,7 +42,7 @@ pluck_status pluck_workspace_create(pluck_workspace **out, uint32_t n_vocab,
     if (!w->scratches)
         status = plk_fail_nomem(err, n * sizeof *w->scratches);
     for (uint32_t i = 0; i < n && status == PLUCK_OK; i++) {
-        status = plk_scratch_create(&w->scratches[i], n_vocab, 0, &memory, err);
+        status = plk_scratch_create(&w->scratches[i], n_vocab, &memory, err);
         w->n_workers += status == PLUCK_OK;
     }
     if (status != PLUCK_OK)
@@ -62,14 +62,6 @@ void pluck_workspace_destroy(pluck_workspace **workspace)
     plk_free(&allocator, w->scratches);
     plk_free(&allocator, w);
     *workspace = NULL;
-}
-
-pluck_status plk_workspace_reserve_edits(pluck_workspace *workspace, size_t n, pluck_error *err)
-{
-    pluck_status status = PLUCK_OK;
-    for (uint32_t i = 0; i < workspace->n_workers && status == PLUCK_OK; i++)
-        status = plk_scratch_reserve_edits(workspace->scratches[i], n, err);
-    return status;
 }
 
 pluck_logits plk_logits_at(const pluck_matrix *rows, size_t row)

@@ -112,9 +112,10 @@ pluck_status pluck_view_edit(pluck_view *view, const pluck_token *tokens, size_t
     pluck_status status = check_tokens(inner, tokens, n, err);
     if (status != PLUCK_OK)
         return status;
-    /* More than there is memory for: then as candidates. */
-    if (!inner->compact && n > inner->scratch->max_edits - inner->n_edits)
+    /* More than the stage has announced, for which there is memory: then as candidates. */
+    if (!inner->compact && n > inner->edits_left)
         plk_view_make_compact(inner);
+    inner->edits_left -= inner->compact ? 0 : n;
     plk_token_list list = {tokens, sizeof *tokens, n};
     status = plk_view_edit(inner, list, edit_one, &context, err);
     return edited(status, is_bad, err);

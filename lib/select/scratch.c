@@ -1,8 +1,7 @@
 /*
  * One allocation, cut into cache-line aligned arrays: first what every row needs, a 64th of the
  * vocabulary long, then the candidates. Pages that a configuration never touches (the candidates of
- * a sampler that only scans) are never committed by the system. Edits are an allocation of their
- * own, because several samplers with different numbers of them may come to share a workspace.
+ * a sampler that only scans) are never committed by the system.
  */
 #include "select/scratch.h"
 
@@ -55,23 +54,7 @@ static size_t lay_out(plk_scratch *w, unsigned char *base)
     return size + ALIGNMENT;
 }
 
-pluck_status plk_scratch_reserve_edits(plk_scratch *scratch, size_t n, pluck_error *err)
-{
-    n = n < scratch->n_vocab ? n : scratch->n_vocab;
-    if (n <= scratch->max_edits)
-        return PLUCK_OK;
-    plk_edit *memory = plk_alloc(&scratch->allocator, 2 * n, sizeof *memory);
-    if (!memory)
-        return plk_fail_nomem(err, 2 * n * sizeof *memory);
-    plk_free(&scratch->allocator, scratch->edits_memory);
-    scratch->edits_memory = memory;
-    scratch->edits = memory;
-    scratch->edits_spare = memory + n;
-    scratch->max_edits = n;
-    return PLUCK_OK;
-}
-
-pluck_status plk_scratch_create(plk_scratch **out, uint32_t n_vocab, size_t max_edits,
+pluck_status plk_scratch_create(plk_scratch **out, uint32_t n_vocab,
                                 const pluck_allocator *allocator, pluck_error *err)
 {
     *out = NULL;
@@ -85,13 +68,8 @@ pluck_status plk_scratch_create(plk_scratch **out, uint32_t n_vocab, size_t max_
         return plk_fail_nomem(err, size);
     lay_out(&shape, memory + header);
     memcpy(memory, &shape, sizeof shape);
-    plk_scratch *scratch = (plk_scratch *)(void *)memory;
-    pluck_status status = plk_scratch_reserve_edits(scratch, max_edits, err);
-    if (status == PLUCK_OK)
-        *out = scratch;
-    else
-        plk_scratch_destroy(&scratch);
-    return status;
+    *out = (plk_scratch *)(void *)memory;
+    return PLUCK_OK;
 }
 
 void plk_scratch_destroy(plk_scratch **scratch)
@@ -99,7 +77,6 @@ void plk_scratch_destroy(plk_scratch **scratch)
     if (!*scratch)
         return;
     pluck_allocator allocator = (*scratch)->allocator;
-    plk_free(&allocator, (*scratch)->edits_memory);
     plk_free(&allocator, *scratch);
     *scratch = NULL;
 }

@@ -9,12 +9,6 @@
 #include "select/order.h"
 #include "simd/kernels.h"
 
-/* A stored logit that replaces the caller's. */
-typedef struct plk_edit {
-    uint32_t token;
-    float logit;
-} plk_edit;
-
 enum { PLK_PICKS_ARRAYS = 12 };
 
 typedef struct plk_scratch {
@@ -39,18 +33,10 @@ typedef struct plk_scratch {
     plk_key *spare;   /* [the same] */
     float *ordered;   /* [the same] a copy of values, in the first half of the memory of keys */
     uint32_t *places; /* [the same] ids that a gather writes, in the second half */
-
-    size_t max_edits;
-    plk_edit *edits; /* [max_edits] ascending by token */
-    plk_edit *edits_spare;
-    plk_edit *edits_memory; /* holds both, which swap */
 } plk_scratch;
 
-pluck_status plk_scratch_create(plk_scratch **out, uint32_t n_vocab, size_t max_edits,
+pluck_status plk_scratch_create(plk_scratch **out, uint32_t n_vocab,
                                 const pluck_allocator *allocator, pluck_error *err);
-
-/* Room for n edits, if there is not: what edits held is lost. On failure nothing changed. */
-pluck_status plk_scratch_reserve_edits(plk_scratch *scratch, size_t n, pluck_error *err);
 void plk_scratch_destroy(plk_scratch **scratch);
 
 #endif

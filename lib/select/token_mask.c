@@ -154,8 +154,8 @@ static void mask_dense(plk_view *view)
     float buffer[PLK_BLOCK];
     mark_maxima(view);
     for (uint32_t i = 0; i < view->n_edits; i++)
-        if (!plk_mask_allows(view, w->edits[i].token))
-            w->edits[i].logit = -INFINITY;
+        if (!plk_mask_allows(view, view->edits[i].token))
+            view->edits[i].logit = -INFINITY;
     view->masked = true;
     for (uint32_t b = 0; b < w->n_blocks; b++)
         if (isnan(w->block_max[b]))

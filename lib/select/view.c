@@ -138,7 +138,7 @@ uint32_t plk_view_token(const plk_view *view, uint32_t index)
 
 uint32_t plk_view_find_edit(const plk_view *view, uint32_t token)
 {
-    const plk_edit *edits = view->scratch->edits;
+    const plk_edit *edits = view->edits;
     uint32_t low = 0, high = view->n_edits;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
@@ -158,7 +158,7 @@ static uint32_t direct_blocks(const plk_view *view, uint32_t edit, uint32_t bloc
         return 0;
     uint32_t end = view->logits.n_vocab / PLK_BLOCK;
     if (edit < view->n_edits) {
-        uint32_t edited = view->scratch->edits[edit].token / PLK_BLOCK;
+        uint32_t edited = view->edits[edit].token / PLK_BLOCK;
         end = edited < end ? edited : end;
     }
     uint32_t n = end > block ? end - block : 0;
@@ -181,7 +181,7 @@ static uint32_t make_blocks(const plk_view *view, uint32_t edit, uint32_t block,
     widen_blocks(view, block, n_blocks, out);
     if (view->masked)
         plk_mask_values(view, block, n_blocks, out);
-    const plk_edit *edits = view->scratch->edits;
+    const plk_edit *edits = view->edits;
     uint32_t end = (block + n_blocks) * PLK_BLOCK;
     for (; edit < view->n_edits && edits[edit].token < end; edit++)
         out[edits[edit].token - block * PLK_BLOCK] = edits[edit].logit;
@@ -247,8 +247,8 @@ float plk_view_stored(const plk_view *view, uint32_t token)
         return low < view->n && w->ids[low] == token ? w->values[low] : -INFINITY;
     }
     uint32_t edit = view->n_edits != 0 ? plk_view_find_edit(view, token) : 0;
-    if (edit < view->n_edits && w->edits[edit].token == token)
-        return w->edits[edit].logit;
+    if (edit < view->n_edits && view->edits[edit].token == token)
+        return view->edits[edit].logit;
     return plk_view_raw(view, token);
 }
 

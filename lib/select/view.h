@@ -33,22 +33,32 @@ typedef struct plk_deferred_nucleus {
     double scale; /* the view's scale when it was asked for */
 } plk_deferred_nucleus;
 
+/* A stored logit that replaces the caller's. */
+typedef struct plk_edit {
+    uint32_t token;
+    float logit;
+} plk_edit;
+
 typedef struct plk_view {
     const plk_kernels *kernels;
-    plk_scratch *scratch; /* owns every array */
+    plk_scratch *scratch; /* owns every array but edits */
     pluck_logits logits;
     double scale;
     float max;
     bool compact;
-    uint32_t n_edits;    /* dense: how many edits the scratch memory holds */
+    plk_edit *edits; /* [max_edits] dense: ascending by token; memory of the sampler's */
+    size_t max_edits;
+    size_t edits_left; /* how many more tokens pluck_view_edit() takes as edits */
+    uint32_t n_edits;
     uint32_t n;          /* compact: how many candidates it holds */
     const int32_t *mask; /* the caller's for this row, or NULL; see plk_view_apply_mask() */
     bool masked;         /* dense: tokens whose bit is 0 are banned */
     plk_deferred_nucleus deferred;
 } plk_view;
 
-/* Scans the logits. PLUCK_ERR_NAN names the first bad token, unless ban_nan treats such tokens as
- * banned; PLUCK_ERR_EMPTY if no logit is above -inf. */
+/* Scans the logits. The view has no memory for edits: whoever opens it sets edits and max_edits
+ * before the first edit. PLUCK_ERR_NAN names the first bad token, unless ban_nan treats such tokens
+ * as banned; PLUCK_ERR_EMPTY if no logit is above -inf. */
 pluck_status plk_view_open(plk_view *view, plk_scratch *scratch, const plk_kernels *kernels,
                            pluck_logits logits, bool ban_nan, pluck_error *err);
 
@@ -132,9 +142,9 @@ typedef struct plk_token_list {
     size_t n;
 } plk_token_list;
 
-/* Changes the logits of the listed tokens; those banned or truncated stay so. The list, together
- * with edits made before, must fit in the scratch memory's max_edits. PLUCK_ERR_EMPTY if no
- * token is left; the view is then unusable. */
+/* Changes the logits of the listed tokens; those banned or truncated stay so. The number of tokens
+ * that were listed since the view was opened is at most max_edits. PLUCK_ERR_EMPTY if no token is
+ * left; the view is then unusable. */
 pluck_status plk_view_edit(plk_view *view, plk_token_list list, plk_edit_function function,
                            const void *context, pluck_error *err);
 

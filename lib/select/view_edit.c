@@ -1,7 +1,8 @@
 /*
- * Dense: the new edits are merged with the old ones, both ascending. A block's maximum is raised on
- * the spot; it is computed again only if the token that held it sank. Compact: candidates are
- * changed in place, and banned ones squeezed out.
+ * Dense: the new edits are merged with the old ones, both ascending, in one array: the old ones
+ * first move to its end, where the merged ones reach them only when they have been read. A block's
+ * maximum is raised on the spot; it is computed again only if the token that held it sank. Compact:
+ * candidates are changed in place, and banned ones squeezed out.
  */
 #include "select/view.h"
 
@@ -57,9 +58,11 @@ static void edit_dense(plk_view *view, plk_token_list list, plk_edit_function fu
                        const void *context)
 {
     plk_scratch *w = view->scratch;
-    const plk_edit *old = w->edits;
-    plk_edit *merged = w->edits_spare;
     uint32_t n_old = view->n_edits, o = 0, n = 0;
+    assert(n_old + list.n <= view->max_edits);
+    plk_edit *merged = view->edits, *old = merged + (view->max_edits - n_old);
+    if (n_old > 0)
+        memmove(old, merged, n_old * sizeof *old);
     for (size_t i = 0; i < list.n; i++) {
         uint32_t token = token_at(list, i);
         while (o < n_old && old[o].token < token)
@@ -74,9 +77,6 @@ static void edit_dense(plk_view *view, plk_token_list list, plk_edit_function fu
     }
     while (o < n_old)
         merged[n++] = old[o++];
-    assert(n <= w->max_edits);
-    w->edits_spare = w->edits;
-    w->edits = merged;
     view->n_edits = n;
     mend_block_maxima(view, list);
 }

@@ -29,8 +29,10 @@ static size_t window(const void *params)
     return longest - 1;
 }
 
-static size_t max_edits(const void *params, uint32_t n_vocab)
+static size_t max_edits(const void *params, const void *state, uint64_t n_tokens, uint32_t n_vocab)
 {
+    (void)state;
+    (void)n_tokens;
     size_t n = sequences_of(params)->n;
     return n < n_vocab ? n : n_vocab;
 }

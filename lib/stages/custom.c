@@ -30,6 +30,7 @@ typedef struct custom_state {
     const pluck_custom_stage *custom;
     pluck_allocator allocator;
     uint32_t n_vocab;
+    size_t max_edits;
     void *user; /* NULL if the application's stage has none */
 } custom_state;
 
@@ -59,6 +60,9 @@ static pluck_status create(void **state, const void *params, const plk_stage_set
         return plk_fail_nomem(err, sizeof *s);
     *s = (custom_state){
         .custom = &entry->custom, .allocator = *setup->allocator, .n_vocab = setup->n_vocab};
+    if (s->custom->max_edits)
+        s->max_edits = s->custom->max_edits(params, setup->n_vocab);
+    s->max_edits = s->max_edits < setup->n_vocab ? s->max_edits : setup->n_vocab;
     pluck_error inner = {.message = ""};
     pluck_status status = PLUCK_OK;
     if (s->custom->create)
@@ -97,10 +101,19 @@ static void reset(void *state)
         s->custom->reset(s->user);
 }
 
+static size_t max_edits(const void *params, const void *state, uint64_t n_tokens, uint32_t n_vocab)
+{
+    (void)params;
+    (void)n_tokens;
+    (void)n_vocab;
+    return ((const custom_state *)state)->max_edits;
+}
+
 static pluck_status apply(const void *params, void *state, plk_view *view,
                           const plk_stage_context *context, pluck_error *err)
 {
     const custom_state *s = state;
+    view->edits_left = s->max_edits;
     pluck_error inner = {.message = ""};
     pluck_status status = s->custom->apply(params, s->user, (pluck_view *)view,
                                            (const pluck_context *)context, &inner);
@@ -234,7 +247,7 @@ static void fill_in(custom_entry *entry, const pluck_custom_stage *stage)
         .is_neutral = stage->is_neutral,
         .is_random = stage->is_random,
         .window = stage->window,
-        .max_edits = stage->max_edits,
+        .max_edits = stage->max_edits ? max_edits : NULL,
         .check = stage->check,
         .create = create,
         .destroy = destroy,

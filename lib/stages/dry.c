@@ -33,12 +33,6 @@ static bool is_neutral(const void *params)
     return dry->multiplier == 0.0 || dry->last_n == 0;
 }
 
-static size_t max_edits(const void *params, uint32_t n_vocab)
-{
-    size_t n = window(params);
-    return n < n_vocab ? n : n_vocab;
-}
-
 static pluck_status check(const void *params, uint32_t n_vocab, pluck_error *err)
 {
     return plk_check_sequences("dry_sequence_breakers", &((const dry_params *)params)->breakers,
@@ -228,7 +222,7 @@ const plk_stage plk_stage_dry = {
              .cost = "O(history) edits"},
     .is_neutral = is_neutral,
     .window = window,
-    .max_edits = max_edits,
+    .max_edits = plk_suffix_matches_max_edits,
     .check = check,
     .create = create,
     .destroy = plk_suffix_matches_destroy,

@@ -19,8 +19,10 @@ static bool is_neutral(const void *params)
     return decay->factor == 1.0 || decay->tokens.n == 0;
 }
 
-static size_t max_edits(const void *params, uint32_t n_vocab)
+static size_t max_edits(const void *params, const void *state, uint64_t n_tokens, uint32_t n_vocab)
 {
+    (void)state;
+    (void)n_tokens;
     (void)n_vocab;
     return ((const exp_decay_length_params *)params)->tokens.n;
 }

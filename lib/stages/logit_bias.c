@@ -16,8 +16,10 @@ static bool is_neutral(const void *params)
     return ((const logit_bias_params *)params)->bias.n == 0;
 }
 
-static size_t max_edits(const void *params, uint32_t n_vocab)
+static size_t max_edits(const void *params, const void *state, uint64_t n_tokens, uint32_t n_vocab)
 {
+    (void)state;
+    (void)n_tokens;
     (void)n_vocab;
     return ((const logit_bias_params *)params)->bias.n;
 }

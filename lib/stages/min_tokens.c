@@ -16,8 +16,10 @@ static bool is_neutral(const void *params)
     return min_tokens->n == 0 || min_tokens->tokens.n == 0;
 }
 
-static size_t max_edits(const void *params, uint32_t n_vocab)
+static size_t max_edits(const void *params, const void *state, uint64_t n_tokens, uint32_t n_vocab)
 {
+    (void)state;
+    (void)n_tokens;
     (void)n_vocab;
     return ((const min_tokens_params *)params)->tokens.n;
 }

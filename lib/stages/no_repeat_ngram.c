@@ -19,12 +19,6 @@ static bool is_neutral(const void *params)
     return ((const no_repeat_ngram_params *)params)->n == 0;
 }
 
-static size_t max_edits(const void *params, uint32_t n_vocab)
-{
-    (void)params;
-    return n_vocab;
-}
-
 static pluck_status create(void **state, const void *params, const plk_stage_setup *setup,
                            pluck_error *err)
 {
@@ -78,7 +72,7 @@ const plk_stage plk_stage_no_repeat_ngram = {
          .cost = "O(history) edits"},
     .is_neutral = is_neutral,
     .window = window,
-    .max_edits = max_edits,
+    .max_edits = plk_suffix_matches_max_edits,
     .create = create,
     .destroy = plk_suffix_matches_destroy,
     .clone = plk_suffix_matches_clone,

@@ -27,10 +27,12 @@ static bool is_neutral(const void *params)
     return p->last_n == 0 || (p->repeat == 1.0 && p->frequency == 0.0 && p->presence == 0.0);
 }
 
-static size_t max_edits(const void *params, uint32_t n_vocab)
+static size_t max_edits(const void *params, const void *state, uint64_t n_tokens, uint32_t n_vocab)
 {
-    size_t n = window(params);
-    return n < n_vocab ? n : n_vocab;
+    (void)params;
+    (void)n_tokens;
+    (void)n_vocab;
+    return ((const plk_token_counts *)state)->capacity;
 }
 
 typedef struct penalty_context {
@@ -63,7 +65,8 @@ static pluck_status create(void **state, const void *params, const plk_stage_set
     plk_token_counts *counts = plk_alloc(allocator, 1, sizeof *counts);
     if (!counts)
         return plk_fail_nomem(err, sizeof *counts);
-    pluck_status status = plk_token_counts_create(counts, window(params), allocator, err);
+    pluck_status status =
+        plk_token_counts_create(counts, window(params), setup->n_vocab, allocator, err);
     counts->ignores_prompt = ((const penalties_params *)params)->ignore_prompt;
     if (status != PLUCK_OK)
         plk_free(allocator, counts);
@@ -99,9 +102,9 @@ static void reset(void *state)
     plk_token_counts_clear(state);
 }
 
-static pluck_status reserve(void *state, size_t n, pluck_error *err)
+static pluck_status reserve(void *state, const pluck_token *tokens, size_t n, pluck_error *err)
 {
-    return plk_token_counts_reserve(state, n, err);
+    return plk_token_counts_reserve(state, tokens, n, err);
 }
 
 static void accept(const void *params, void *state, const plk_history *history,

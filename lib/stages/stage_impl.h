@@ -96,8 +96,9 @@ struct plk_stage {
     /* How many of the last accepted tokens it looks back on; SIZE_MAX: all. */
     size_t (*window)(const void *params);
 
-    /* How many tokens at most it gives to plk_view_edit. */
-    size_t (*max_edits)(const void *params, uint32_t n_vocab);
+    /* How many tokens at most one apply gives to plk_view_edit as long as the sequence has at most
+     * n_tokens, which reserve has made room for. The sampler keeps memory for them. */
+    size_t (*max_edits)(const void *params, const void *state, uint64_t n_tokens, uint32_t n_vocab);
 
     /* Beyond ranges of single parameters: PLUCK_ERR_CONFIG, or PLUCK_ERR_INVALID for a token >=
      * n_vocab. */
@@ -113,10 +114,10 @@ struct plk_stage {
     pluck_status (*clone)(void **out, const void *state, pluck_error *err);
     void (*reset)(void *state);
 
-    /* Tokens are accepted in three steps: every stage reserves memory for n of them (may fail,
+    /* Tokens are accepted in three steps: every stage reserves memory for these n (may fail,
      * changes nothing visible); then, token by token, the history takes one and every stage accepts
      * (cannot fail; the token is the last of the history). */
-    pluck_status (*reserve)(void *state, size_t n, pluck_error *err);
+    pluck_status (*reserve)(void *state, const pluck_token *tokens, size_t n, pluck_error *err);
     void (*accept)(const void *params, void *state, const plk_history *history,
                    const plk_accepted *accepted);
 

@@ -33,9 +33,11 @@ static bool is_random(const void *params)
     return true;
 }
 
-static size_t max_edits(const void *params, uint32_t n_vocab)
+static size_t max_edits(const void *params, const void *state, uint64_t n_tokens, uint32_t n_vocab)
 {
     (void)params;
+    (void)state;
+    (void)n_tokens;
     return n_vocab < MAX_EDITS ? n_vocab : MAX_EDITS;
 }
 

@@ -137,7 +137,7 @@ static void check_large_draws(const draw_case *c, uint64_t seed)
     assert_non_null(counts);
     plk_scratch *scratch = NULL;
     pluck_allocator allocator = plk_allocator_or_default(NULL);
-    assert_int_equal(plk_scratch_create(&scratch, c->n_vocab, 0, &allocator, NULL), PLUCK_OK);
+    assert_int_equal(plk_scratch_create(&scratch, c->n_vocab, &allocator, NULL), PLUCK_OK);
     plk_view view;
     assert_int_equal(plk_view_open(&view, scratch, test_kernels(), row.logits, false, NULL),
                      PLUCK_OK);

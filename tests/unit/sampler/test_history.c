@@ -159,6 +159,84 @@ static void memory_follows_the_tokens_accepted(void **state)
     assert_int_equal(allocator.n_live, 0);
 }
 
+/* Counts the bytes that are allocated and not yet freed. */
+enum { SIZE_BYTES = 16 };
+
+static void *allocate_counted(void *user, size_t size_bytes)
+{
+    unsigned char *memory = malloc(SIZE_BYTES + size_bytes);
+    if (!memory)
+        return NULL;
+    memcpy(memory, &size_bytes, sizeof size_bytes);
+    *(size_t *)user += size_bytes;
+    return memory + SIZE_BYTES;
+}
+
+static void free_counted(void *user, void *memory)
+{
+    size_t size_bytes;
+    unsigned char *start = (unsigned char *)memory - SIZE_BYTES;
+    memcpy(&size_bytes, start, sizeof size_bytes);
+    *(size_t *)user -= size_bytes;
+    free(start);
+}
+
+/* With penalties on the whole history memory follows the different tokens in it, 16 bytes each, not
+ * the vocabulary; so it does in a clone and in a sampler that restores the state, and if all came
+ * as one prompt. The history itself has 8 bytes for each token, up to the next power of two. */
+static void memory_of_a_whole_history_follows_its_different_tokens(void **state)
+{
+    (void)state;
+    enum { LARGE_VOCAB = 130000, N = 20000, N_BYTES = 1 << 18, STEP_BYTES = 2 * 8 * 256 };
+    static pluck_token tokens[N];
+    const char *json = "{\"repeat_penalty\": 1.1, \"repeat_last_n\": -1}";
+    size_t n_live = 0, n_shared = 0, n_needed = 0;
+    pluck_allocator allocator = {allocate_counted, free_counted, &n_live};
+    pluck_allocator of_workspace = {allocate_counted, free_counted, &n_shared};
+    unsigned char *bytes = malloc(N_BYTES);
+    assert_non_null(bytes);
+    pluck_sampler_options options = PLUCK_INIT(pluck_sampler_options);
+    options.allocator = &allocator;
+    assert_int_equal(
+        pluck_workspace_create(&options.workspace, LARGE_VOCAB, NULL, &of_workspace, NULL),
+        PLUCK_OK);
+    size_t n_shared_before = n_shared;
+    pluck_config *config = test_config(json);
+    for (size_t n_different = 10; n_different <= N; n_different *= 2) {
+        for (size_t i = 0; i < N; i++)
+            tokens[i] = (pluck_token)(i % n_different * 6);
+        for (int way = 0; way < 4; way++) {
+            pluck_sampler *sampler = NULL, *clone = NULL;
+            assert_int_equal(pluck_sampler_create(&sampler, config, LARGE_VOCAB, &options, NULL),
+                             PLUCK_OK);
+            size_t n_begin = n_live;
+            if (way == 0)
+                assert_int_equal(pluck_sampler_prompt(sampler, tokens, N, NULL), PLUCK_OK);
+            for (size_t i = 0; way == 1 && i < N; i++)
+                assert_int_equal(pluck_sampler_accept(sampler, tokens[i], NULL), PLUCK_OK);
+            if (way == 2)
+                assert_int_equal(pluck_sampler_restore(sampler, bytes, n_needed, NULL), PLUCK_OK);
+            if (way == 3) {
+                assert_int_equal(pluck_sampler_restore(sampler, bytes, n_needed, NULL), PLUCK_OK);
+                assert_int_equal(pluck_sampler_clone(&clone, sampler, NULL), PLUCK_OK);
+                pluck_sampler_destroy(&sampler);
+                sampler = clone;
+            }
+            size_t n_of_history = 8 * (32768 - 1024);
+            assert_true(n_live - n_begin <= n_of_history + 16 * n_different + STEP_BYTES);
+            if (way == 1)
+                assert_int_equal(pluck_sampler_save(sampler, bytes, N_BYTES, &n_needed, NULL),
+                                 PLUCK_OK);
+            pluck_sampler_destroy(&sampler);
+            assert_int_equal(n_live, 0);
+        }
+    }
+    assert_int_equal(n_shared, n_shared_before);
+    pluck_config_destroy(&config);
+    pluck_workspace_destroy(&options.workspace);
+    free(bytes);
+}
+
 int main(int argc, char **argv)
 {
     test_cases_begin(argc, argv);
@@ -167,6 +245,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_small_array_gets_the_last_tokens),
         cmocka_unit_test(keep_history_may_differ_between_save_and_restore),
         cmocka_unit_test(memory_follows_the_tokens_accepted),
+        cmocka_unit_test(memory_of_a_whole_history_follows_its_different_tokens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,7 +39,7 @@ static void open_view(opened *o, test_random *random, pluck_isa isa)
     o->row = logit_row_make(x, n, (pluck_dtype)test_random_below(random, 3),
                             test_random_below(random, 4));
     free(x);
-    assert_int_equal(plk_scratch_create(&o->scratch, n, 0, &allocator, NULL), PLUCK_OK);
+    assert_int_equal(plk_scratch_create(&o->scratch, n, &allocator, NULL), PLUCK_OK);
     assert_int_equal(
         plk_view_open(&o->view, o->scratch, plk_kernels_get(isa), o->row.logits, false, NULL),
         PLUCK_OK);
@@ -111,7 +111,7 @@ static bool peaks_are_equal(uint64_t seed, pluck_isa isa, const void *context)
     plk_scratch *scratches[2];
     plk_view views[2];
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(plk_scratch_create(&scratches[i], N, 0, &allocator, NULL), PLUCK_OK);
+        assert_int_equal(plk_scratch_create(&scratches[i], N, &allocator, NULL), PLUCK_OK);
         assert_int_equal(plk_view_open(&views[i], scratches[i], plk_kernels_get(isa),
                                        (pluck_logits){x, PLUCK_F32, N}, false, NULL),
                          PLUCK_OK);

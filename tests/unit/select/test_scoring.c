@@ -24,6 +24,7 @@ typedef struct opened {
     plk_scratch *scratch;
     plk_view view;
     plk_view raw; /* before it was changed */
+    plk_edit edits[MAX_EDITS];
     int32_t mask[MAX_VOCAB / 32 + 1];
 } opened;
 
@@ -55,10 +56,12 @@ static bool open_view(opened *o, test_random *random, pluck_isa isa)
     logit_fill((logit_kind)test_random_below(random, LOGITS_KINDS), seed, n, x);
     o->row = logit_row_make(x, n, (pluck_dtype)test_random_below(random, 3),
                             test_random_below(random, 4));
-    assert_int_equal(plk_scratch_create(&o->scratch, n, MAX_EDITS, &allocator, NULL), PLUCK_OK);
+    assert_int_equal(plk_scratch_create(&o->scratch, n, &allocator, NULL), PLUCK_OK);
     assert_int_equal(
         plk_view_open(&o->view, o->scratch, plk_kernels_get(isa), o->row.logits, false, NULL),
         PLUCK_OK);
+    o->view.edits = o->edits;
+    o->view.max_edits = MAX_EDITS;
     o->raw = o->view;
     pluck_status status = PLUCK_OK;
     if (test_random_below(random, 3) == 0) {

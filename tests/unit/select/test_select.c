@@ -155,7 +155,7 @@ static bool lists_hold(const plk_view *view)
 {
     const plk_scratch *w = view->scratch;
     for (uint32_t i = 1; !view->compact && i < view->n_edits; i++)
-        if (w->edits[i - 1].token >= w->edits[i].token)
+        if (view->edits[i - 1].token >= view->edits[i].token)
             return test_case_failed("edits %u and %u do not ascend", i - 1, i);
     for (uint32_t i = 1; view->compact && i < view->n; i++)
         if (w->ids[i - 1] >= w->ids[i])
@@ -269,11 +269,13 @@ static bool views_hold(uint64_t seed, pluck_isa isa, const void *context)
     shadow s = {n, row.exact, 1.0};
     plk_scratch *scratch = NULL;
     pluck_allocator allocator = plk_allocator_or_default(NULL);
-    assert_int_equal(plk_scratch_create(&scratch, n, STEPS * MAX_LISTED, &allocator, NULL),
-                     PLUCK_OK);
+    assert_int_equal(plk_scratch_create(&scratch, n, &allocator, NULL), PLUCK_OK);
+    plk_edit edits[STEPS * MAX_LISTED];
     plk_view view;
     assert_int_equal(plk_view_open(&view, scratch, plk_kernels_get(isa), row.logits, false, NULL),
                      PLUCK_OK);
+    view.edits = edits;
+    view.max_edits = STEPS * MAX_LISTED;
     bool holds = invariants_hold(&view, &s);
     for (int step = 0; step < STEPS && holds; step++) {
         pluck_status status = random_step(&view, &s, &random);

@@ -202,6 +202,12 @@ static const struct {
      "\"x\": 1.5}]}",
      "{\"stages\": [{\"type\": \"top_k\", \"k\": 9}, {\"type\": \"logit_bias\", \"bias\": "
      "{\"3\": 1.5, \"10\": false}}]}"},
+    /* What the first edits without memory is not taken from the second. */
+    {"{\"stages\": [{\"type\": \"own_bias_without_memory\", \"x\": 1.5}, {\"type\": "
+     "\"logit_bias\", "
+     "\"bias\": {\"5\": 1, \"7\": -1}}, {\"type\": \"top_k\", \"k\": 20}]}",
+     "{\"stages\": [{\"type\": \"logit_bias\", \"bias\": {\"3\": 1.5, \"5\": 1, \"7\": -1, \"10\": "
+     "false}}, {\"type\": \"top_k\", \"k\": 20}]}"},
     {"{\"stages\": [{\"type\": \"own_bias\", \"x\": 0}, {\"type\": \"top_k\", \"k\": 9}]}",
      "{\"stages\": [{\"type\": \"top_k\", \"k\": 9}]}"},
 };
