@@ -97,6 +97,8 @@ static bool find_rule(const plk_importer *importer, const char *key, plk_import_
     for (const plk_import_rule *row = importer->rules; row->key; row++) {
         if (strcmp(row->key, key) == 0) {
             *rule = *row;
+            rule->read = row->read ? row->read : plk_import_number;
+            rule->flat_key = row->flat_key ? row->flat_key : key;
             return true;
         }
     }
@@ -227,7 +229,122 @@ static pluck_status open_members(plk_import *import)
     return status == PLUCK_OK ? find_overridden(import) : status;
 }
 
-static pluck_status read_unknown(plk_import *import, const plk_json_node *node)
+void plk_import_append(plk_import *import, const char *stages, unsigned part)
+{
+    while (*stages != '\0') {
+        char name[32];
+        size_t n = strcspn(stages, " ");
+        snprintf(name, sizeof name, "%.*s", (int)n, stages);
+        const plk_stage *found = plk_stage_find(name);
+        assert(found && part < PLK_IMPORT_PARTS);
+        if (import->n_chain < PLK_IMPORT_CHAIN)
+            import->chain[import->n_chain++] = (plk_import_link){found, part};
+        stages += n + (stages[n] == ' ');
+    }
+}
+
+void plk_import_start_chain(plk_import *import, const char *stages)
+{
+    import->n_chain = 0;
+    plk_import_append(import, stages, 0);
+}
+
+bool plk_import_runs_in(const plk_import *import, const char *stage, unsigned part)
+{
+    for (size_t i = 0; i < import->n_chain; i++)
+        if (import->chain[i].part == part && strcmp(import->chain[i].stage->info.name, stage) == 0)
+            return true;
+    return false;
+}
+
+bool plk_import_runs(const plk_import *import, const char *stage)
+{
+    bool runs = false;
+    for (unsigned part = 0; part < PLK_IMPORT_PARTS; part++)
+        runs = runs || plk_import_runs_in(import, stage, part);
+    return runs;
+}
+
+/* What a link runs: the configured entry of its stage, or of one that replaces it. NULL: none. */
+static const plk_config_entry *entry_of(const plk_import *import, const plk_import_link *link)
+{
+    const pluck_config *config = import->parts[link->part];
+    for (size_t i = 0; config && i < config->n_running; i++) {
+        const plk_config_entry *entry = &config->entries[config->running[i]];
+        const char *replaces = entry->stage->replaces;
+        if (entry->stage == link->stage ||
+            (replaces && strcmp(replaces, link->stage->info.name) == 0))
+            return entry;
+    }
+    return NULL;
+}
+
+bool plk_import_configures(const plk_import *import, const char *stage)
+{
+    plk_import_link link = {plk_stage_find(stage), import->part};
+    return entry_of(import, &link) != NULL;
+}
+
+void plk_import_set_window(plk_import *import, unsigned part, const char *last_n,
+                           bool ignore_prompt)
+{
+    import->part = part;
+    if (plk_import_configures(import, "penalties") &&
+        plk_import_set(import, "repeat_last_n", last_n) && ignore_prompt)
+        (void)plk_import_set(import, "repeat_ignore_prompt", "true");
+    import->part = 0;
+}
+
+/* Whether two links that run have the same stage, or one is of another part. */
+static bool needs_explicit_form(const plk_import *import)
+{
+    for (size_t i = 0; i < import->n_chain; i++) {
+        if (!entry_of(import, &import->chain[i]))
+            continue;
+        if (import->chain[i].part > 0)
+            return true;
+        for (size_t j = 0; j < i; j++)
+            if (import->chain[j].stage == import->chain[i].stage)
+                return true;
+    }
+    return false;
+}
+
+/* Names each stage once, those too that are not configured: a user may add them. */
+static void set_order(plk_import *import)
+{
+    char order[1024] = "[";
+    size_t n = 1;
+    for (size_t i = 0; i < import->n_chain; i++) {
+        bool again = false;
+        for (size_t j = 0; j < i; j++)
+            again = again || import->chain[j].stage == import->chain[i].stage;
+        if (!again)
+            n += (size_t)snprintf(order + n, sizeof order - n, "%s\"%s\"", n > 1 ? ", " : "",
+                                  import->chain[i].stage->info.name);
+    }
+    snprintf(order + n, sizeof order - n, "]");
+    (void)plk_import_set(import, "order", order);
+}
+
+static pluck_status make_explicit(plk_import *import)
+{
+    const plk_config_entry *entries[PLK_IMPORT_CHAIN];
+    pluck_config *config = NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < import->n_chain; i++) {
+        entries[n] = entry_of(import, &import->chain[i]);
+        n += entries[n] != NULL;
+    }
+    pluck_status status =
+        plk_config_make_explicit(&config, import->parts[0], entries, n, import->err);
+    if (status == PLUCK_OK)
+        plk_config_move(import->parts[0], config);
+    pluck_config_destroy(&config);
+    return status;
+}
+
+static void read_unknown(plk_import *import, const plk_json_node *node)
 {
     char nearest[PLK_SUGGESTION_BYTES], best[WORD_BYTES];
     const plk_importer *importer = import->importer;
@@ -238,16 +355,16 @@ static pluck_status read_unknown(plk_import *import, const plk_json_node *node)
     offer_ignored(&suggestion, importer->ignored, best);
     plk_suggest_write(&suggestion, nearest);
     if (plk_import_is_off(import, "false \"\" [] {}", node))
-        return plk_import_say(import, PLUCK_IMPORT_IGNORED,
-                              "not a known key of %s, but its value is empty or off%s",
-                              import->importer->title, nearest);
-    return plk_import_say(import, PLUCK_IMPORT_REFUSED, "not a known key of %s%s",
-                          import->importer->title, nearest);
+        plk_import_say(import, PLUCK_IMPORT_IGNORED,
+                       "not a known key of %s, but its value is empty or off%s", importer->title,
+                       nearest);
+    else
+        plk_import_say(import, PLUCK_IMPORT_REFUSED, "not a known key of %s%s", importer->title,
+                       nearest);
 }
 
 /* A value of a type that the engine does not take costs its key, and not the rest. */
-static pluck_status read_rule(plk_import *import, const plk_import_rule *rule,
-                              plk_import_member *member)
+static void read_rule(plk_import *import, const plk_import_rule *rule, plk_import_member *member)
 {
     pluck_error own = {.status = PLUCK_OK};
     pluck_error *outer = import->err;
@@ -255,48 +372,74 @@ static pluck_status read_rule(plk_import *import, const plk_import_rule *rule,
     plk_import_link chain[PLK_IMPORT_CHAIN];
     memcpy(chain, import->chain, sizeof chain);
     import->err = &own;
-    pluck_status status = rule->read(import, rule, member->node);
+    rule->read(import, rule, member->node);
     import->err = outer;
-    if (status == PLUCK_ERR_CONFIG) {
+    if (import->status == PLUCK_ERR_CONFIG) {
+        import->status = PLUCK_OK;
         import->n_biases = n_biases;
         import->n_chain = n_chain;
         memcpy(import->chain, chain, sizeof chain);
         member->is_refused = true;
-        return plk_import_say(import, PLUCK_IMPORT_REFUSED, "%s", own.message);
-    }
-    if (status != PLUCK_OK && outer)
+        plk_import_say(import, PLUCK_IMPORT_REFUSED, "%s", own.message);
+    } else if (import->status != PLUCK_OK && outer) {
         *outer = own;
-    return status;
+    }
 }
 
-static pluck_status read_member(plk_import *import, plk_import_member *member)
+static void read_member(plk_import *import, plk_import_member *member)
 {
     plk_import_rule rule;
-    bool is_known = find_rule(import->importer, plk_json_key(member->node), &rule);
+    const plk_importer *importer = import->importer;
     import->current = member;
     import->part = 0;
     if (member->instead)
-        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "%s counts instead",
-                              member->instead->path ? member->instead->path
-                                                    : plk_json_key(member->instead->node));
-    if (plk_json_is(member->node, PLK_JSON_NULL))
-        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "null: not set");
-    return is_known ? read_rule(import, &rule, member) : read_unknown(import, member->node);
+        plk_import_say(import, PLUCK_IMPORT_IGNORED, "%s counts instead",
+                       member->instead->path ? member->instead->path
+                                             : plk_json_key(member->instead->node));
+    else if (plk_json_is(member->node, PLK_JSON_NULL))
+        plk_import_say(import, PLUCK_IMPORT_IGNORED, "null: not set");
+    else if (!find_rule(importer, plk_json_key(member->node), &rule))
+        read_unknown(import, member->node);
+    else {
+        const char *idle = importer->why_idle ? importer->why_idle(import, &rule) : NULL;
+        if (idle)
+            plk_import_say(import, PLUCK_IMPORT_IGNORED, "%s", idle);
+        else
+            read_rule(import, &rule, member);
+    }
+}
+
+/* A seed is only for random draws. */
+static void set_defaults(plk_import *import)
+{
+    const plk_import_default *row = import->importer->defaults;
+    for (; row && row->key; row++) {
+        bool is_idle = (row->stage && !plk_import_runs_in(import, row->stage, 0)) ||
+                       (import->greedy && strcmp(row->flat_key, "seed") == 0);
+        if (!is_idle && !plk_import_member_of(import, row->key))
+            plk_import_set_default(import, row->key, row->flat_key, row->json_value);
+    }
 }
 
 static pluck_status read_all(plk_import *import)
 {
     const plk_importer *importer = import->importer;
     plk_import_start_chain(import, importer->order);
-    pluck_status status = importer->start ? importer->start(import) : PLUCK_OK;
-    for (size_t i = 0; i < import->n_members && status == PLUCK_OK; i++)
-        status = read_member(import, &import->members[i]);
+    if (importer->start)
+        importer->start(import);
+    for (size_t i = 0; i < import->n_members && import->status == PLUCK_OK; i++)
+        read_member(import, &import->members[i]);
     import->current = NULL;
     import->part = 0;
-    if (status == PLUCK_OK && importer->finish)
-        status = importer->finish(import);
+    set_defaults(import);
+    if (importer->finish)
+        importer->finish(import);
     import->part = 0;
-    return status == PLUCK_OK ? plk_import_build(import) : status;
+    plk_import_set_biases(import);
+    if (import->status == PLUCK_OK && needs_explicit_form(import))
+        return make_explicit(import);
+    set_order(import);
+    return import->status;
 }
 
 /* Whether a text is meant as JSON: what is empty is, too, so that the message is about that. */
@@ -450,119 +593,4 @@ pluck_status pluck_import_guess(const char *json, size_t json_size_bytes,
         status = choose_format(tree.root, format, err);
     plk_json_close(&tree);
     return status;
-}
-
-void plk_import_append(plk_import *import, const char *stage, unsigned part)
-{
-    const plk_stage *found = plk_stage_find(stage);
-    assert(found && part < PLK_IMPORT_PARTS);
-    if (import->n_chain < PLK_IMPORT_CHAIN)
-        import->chain[import->n_chain++] = (plk_import_link){found, part};
-}
-
-void plk_import_start_chain(plk_import *import, const char *stages)
-{
-    import->n_chain = 0;
-    while (*stages != '\0') {
-        char name[32];
-        size_t n = strcspn(stages, " ");
-        snprintf(name, sizeof name, "%.*s", (int)n, stages);
-        plk_import_append(import, name, 0);
-        stages += n + (stages[n] == ' ');
-    }
-}
-
-bool plk_import_runs(const plk_import *import, const char *stage)
-{
-    for (size_t i = 0; i < import->n_chain; i++)
-        if (strcmp(import->chain[i].stage->info.name, stage) == 0)
-            return true;
-    return false;
-}
-
-/* What a link runs: the configured entry of its stage, or of one that replaces it. NULL: none. */
-static const plk_config_entry *entry_of(const plk_import *import, const plk_import_link *link)
-{
-    const pluck_config *config = import->parts[link->part];
-    for (size_t i = 0; config && i < config->n_running; i++) {
-        const plk_config_entry *entry = &config->entries[config->running[i]];
-        const char *replaces = entry->stage->replaces;
-        if (entry->stage == link->stage ||
-            (replaces && strcmp(replaces, link->stage->info.name) == 0))
-            return entry;
-    }
-    return NULL;
-}
-
-bool plk_import_configures(const plk_import *import, const char *stage)
-{
-    plk_import_link link = {plk_stage_find(stage), import->part};
-    return entry_of(import, &link) != NULL;
-}
-
-pluck_status plk_import_set_window(plk_import *import, const char *last_n, bool ignore_prompt)
-{
-    if (!plk_import_configures(import, "penalties"))
-        return PLUCK_OK;
-    pluck_status status = plk_import_set(import, "repeat_last_n", last_n, NULL);
-    return status == PLUCK_OK && ignore_prompt
-               ? plk_import_set(import, "repeat_ignore_prompt", "true", NULL)
-               : status;
-}
-
-/* Whether two links that run have the same stage, or one is of another part. */
-static bool needs_explicit_form(const plk_import *import)
-{
-    for (size_t i = 0; i < import->n_chain; i++) {
-        if (!entry_of(import, &import->chain[i]))
-            continue;
-        if (import->chain[i].part > 0)
-            return true;
-        for (size_t j = 0; j < i; j++)
-            if (import->chain[j].stage == import->chain[i].stage)
-                return true;
-    }
-    return false;
-}
-
-/* Names each stage once, those too that are not configured: a user may add them. */
-static pluck_status set_order(plk_import *import)
-{
-    char order[1024] = "[";
-    size_t n = 1;
-    for (size_t i = 0; i < import->n_chain; i++) {
-        bool again = false;
-        for (size_t j = 0; j < i; j++)
-            again = again || import->chain[j].stage == import->chain[i].stage;
-        if (!again)
-            n += (size_t)snprintf(order + n, sizeof order - n, "%s\"%s\"", n > 1 ? ", " : "",
-                                  import->chain[i].stage->info.name);
-    }
-    snprintf(order + n, sizeof order - n, "]");
-    return plk_import_set(import, "order", order, NULL);
-}
-
-static pluck_status make_explicit(plk_import *import)
-{
-    const plk_config_entry *entries[PLK_IMPORT_CHAIN];
-    pluck_config *config = NULL;
-    size_t n = 0;
-    for (size_t i = 0; i < import->n_chain; i++) {
-        entries[n] = entry_of(import, &import->chain[i]);
-        n += entries[n] != NULL;
-    }
-    pluck_status status =
-        plk_config_make_explicit(&config, import->parts[0], entries, n, import->err);
-    if (status == PLUCK_OK)
-        plk_config_move(import->parts[0], config);
-    pluck_config_destroy(&config);
-    return status;
-}
-
-pluck_status plk_import_build(plk_import *import)
-{
-    pluck_status status = plk_import_set_biases(import);
-    if (status != PLUCK_OK)
-        return status;
-    return needs_explicit_form(import) ? make_explicit(import) : set_order(import);
 }

@@ -9,121 +9,74 @@
  */
 #include "config/import_impl.h"
 
-#include <math.h>
-#include <stdio.h>
 #include <string.h>
 
-static pluck_status start(plk_import *import)
+static void start(plk_import *import)
 {
     import->greedy = !plk_import_is_true(import, "do_sample");
-    return PLUCK_OK;
-}
-
-static pluck_status read_do_sample(plk_import *import, const plk_import_rule *rule,
-                                   const plk_json_node *node)
-{
-    (void)rule;
-    if (!plk_json_is_bool(node))
-        return plk_json_fail(import->json, node, import->err, "expected true or false, not %s",
-                             plk_json_kind_name(node));
-    return plk_import_say(import, PLUCK_IMPORT_MAPPED,
-                          import->greedy ? "draw: greedy" : "draw: categorical");
 }
 
 /* At 1 it keeps the 100 best tokens, for it looks at these alone. */
-static pluck_status read_top_h(plk_import *import, const plk_import_rule *rule,
-                               const plk_json_node *node)
+static void read_top_h(plk_import *import, const plk_import_rule *rule, const plk_json_node *node)
 {
-    double value = 0;
-    pluck_status status = plk_import_number_of(import, node, &value);
-    if (status != PLUCK_OK || value != 1 || import->greedy)
-        return status == PLUCK_OK ? plk_import_random_number(import, rule, node) : status;
+    double value = plk_import_number_of(import, node);
+    if (value != 1 || import->greedy) {
+        plk_import_random_number(import, rule, node);
+        return;
+    }
     for (size_t i = 0; i < import->n_chain; i++)
         if (strcmp(import->chain[i].stage->info.name, "top_h") == 0)
             import->chain[i] = (plk_import_link){plk_stage_find("top_k"), 1};
     import->part = 1;
-    status = plk_import_set(import, "top_k", "100", NULL);
-    import->part = 0;
-    return status == PLUCK_OK
-               ? plk_import_say(import, PLUCK_IMPORT_MAPPED,
-                                "top_k: 100, for top_h of Transformers looks at 100 tokens")
-               : status;
+    if (plk_import_set(import, "top_k", "100"))
+        plk_import_say(import, PLUCK_IMPORT_MAPPED,
+                       "top_k: 100, for top_h of Transformers looks at 100 tokens");
 }
 
 /* Sets the rule's key to a number and another one to the ids of the end of the text. */
-static pluck_status set_with_end(plk_import *import, const plk_import_rule *rule,
-                                 const plk_json_node *node, const char *tokens_key)
+static void set_with_end(plk_import *import, const plk_import_rule *rule, const plk_json_node *node,
+                         const char *tokens_key)
 {
-    const plk_json_node *end = plk_import_member_of(import, "eos_token_id");
-    char *tokens = NULL;
-    bool done = true;
-    pluck_status status = end ? plk_import_token_list(import, end, &tokens) : PLUCK_OK;
-    if (status != PLUCK_OK)
-        return status;
+    char *tokens = plk_import_token_list(import, plk_import_member_of(import, "eos_token_id"));
     if (!tokens)
-        return plk_import_say(import, PLUCK_IMPORT_REFUSED, "needs eos_token_id, which is missing");
-    status = plk_import_set(import, tokens_key, tokens, &done);
+        plk_import_say(import, PLUCK_IMPORT_REFUSED, "needs eos_token_id, which is missing");
+    else if (plk_import_try(import, tokens_key, tokens))
+        plk_import_number(import, rule, node);
     plk_free(import->allocator, tokens);
-    return status == PLUCK_OK && done ? plk_import_number(import, rule, node) : status;
 }
 
-static pluck_status read_min_new_tokens(plk_import *import, const plk_import_rule *rule,
-                                        const plk_json_node *node)
+static void read_min_new_tokens(plk_import *import, const plk_import_rule *rule,
+                                const plk_json_node *node)
 {
-    double value = 0;
-    pluck_status status = plk_import_number_of(import, node, &value);
-    if (status != PLUCK_OK)
-        return status;
-    if (!(value > 0))
-        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
-    return set_with_end(import, rule, node, "min_tokens_ids");
-}
-
-/* Without the ids of the end of the text it does nothing. */
-static pluck_status read_min_length(plk_import *import, const plk_import_rule *rule,
-                                    const plk_json_node *node)
-{
-    if (!plk_import_member_of(import, "eos_token_id"))
-        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "nothing without eos_token_id");
-    return plk_import_refuse(import, rule, node);
-}
-
-static bool has_end(const plk_import *import)
-{
-    const plk_json_node *end = plk_import_member_of(import, "eos_token_id");
-    pluck_token token = 0;
-    for (const plk_json_node *item = end && plk_json_is(end, PLK_JSON_ARRAY) ? plk_json_child(end)
-                                                                             : NULL;
-         item; item = plk_json_sibling(item))
-        if (plk_import_token_of(item, &token))
-            return true;
-    return end && plk_import_token_of(end, &token);
+    if (plk_import_number_of(import, node) > 0)
+        set_with_end(import, rule, node, "min_tokens_ids");
+    else
+        plk_import_say(import, PLUCK_IMPORT_IGNORED, PLK_NO_EFFECT);
 }
 
 /* [start, factor] */
-static pluck_status read_decay(plk_import *import, const plk_import_rule *rule,
-                               const plk_json_node *node)
+static void read_decay(plk_import *import, const plk_import_rule *rule, const plk_json_node *node)
 {
     const plk_json_node *first = plk_json_is(node, PLK_JSON_ARRAY) ? plk_json_child(node) : NULL;
     const plk_json_node *second = first ? plk_json_sibling(first) : NULL;
-    double factor = 0;
-    if (!second || plk_json_sibling(second) || !plk_json_is(first, PLK_JSON_NUMBER))
-        return plk_json_fail(import->json, node, import->err,
-                             "expected an array of a start and a factor, both numbers");
-    pluck_status status = plk_import_number_of(import, second, &factor);
-    if (status != PLUCK_OK)
-        return status;
-    if (factor == 1)
-        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
+    if (!second || plk_json_sibling(second) || !plk_json_is(first, PLK_JSON_NUMBER)) {
+        plk_import_fail(import, plk_json_fail(import->json, node, import->err,
+                                              "expected an array of a start and a factor, both "
+                                              "numbers"));
+        return;
+    }
+    double factor = plk_import_number_of(import, second);
+    if (factor == 1) {
+        plk_import_say(import, PLUCK_IMPORT_IGNORED, PLK_NO_EFFECT);
+        return;
+    }
     plk_import_rule start_rule = {.key = rule->key,
                                   .flat_key = "exp_decay_start",
                                   .note = "with exp_decay_factor and exp_decay_tokens"};
-    bool done = true;
-    if (has_end(import))
-        status = plk_import_set_number(import, "exp_decay_factor", factor, &done);
-    if (status != PLUCK_OK || !done)
-        return status;
-    return set_with_end(import, &start_rule, first, "exp_decay_tokens");
+    char *ends = plk_import_token_list(import, plk_import_member_of(import, "eos_token_id"));
+    if (!ends || plk_import_try_number(import, "exp_decay_factor", factor))
+        set_with_end(import, &start_rule, first, "exp_decay_tokens");
+    plk_free(import->allocator, ends);
 }
 
 /* Whether a sequence of one token is an id of eos_token_id: such ones may come. */
@@ -141,93 +94,95 @@ static bool is_end(const plk_import *import, const plk_json_node *sequence)
     return false;
 }
 
-/* An array of at least one token id. */
-static pluck_status check_sequence(const plk_import *import, const plk_json_node *sequence)
+/* Fails unless it is an array of at least one token id. */
+static void check_sequence(plk_import *import, const plk_json_node *sequence)
 {
     if (!plk_json_is(sequence, PLK_JSON_ARRAY) || !plk_json_child(sequence))
-        return plk_json_fail(import->json, sequence, import->err,
-                             "a sequence is an array of at least one token id, not %s",
-                             plk_json_is(sequence, PLK_JSON_ARRAY) ? "an empty one"
-                                                                   : plk_json_kind_name(sequence));
-    for (const plk_json_node *item = plk_json_child(sequence); item;
+        plk_import_fail(import,
+                        plk_json_fail(import->json, sequence, import->err,
+                                      "a sequence is an array of at least one token id, not %s",
+                                      plk_json_is(sequence, PLK_JSON_ARRAY)
+                                          ? "an empty one"
+                                          : plk_json_kind_name(sequence)));
+    for (const plk_json_node *item = plk_json_child(sequence); item && import->status == PLUCK_OK;
          item = plk_json_sibling(item)) {
         pluck_token token = 0;
         if (!plk_import_token_of(item, &token))
-            return plk_json_fail(import->json, item, import->err,
-                                 "expected a token id, which is a whole number of at least 0");
+            plk_import_fail(import, plk_json_fail(import->json, item, import->err,
+                                                  "expected a token id, which is a whole number "
+                                                  "of at least 0"));
     }
-    return PLUCK_OK;
 }
 
-static pluck_status read_bad_words(plk_import *import, const plk_import_rule *rule,
-                                   const plk_json_node *node)
+static void read_bad_words(plk_import *import, const plk_import_rule *rule,
+                           const plk_json_node *node)
 {
     size_t length = 0, n = 0, n_end = 0;
     (void)rule;
-    if (!plk_json_is(node, PLK_JSON_ARRAY))
-        return plk_json_fail(import->json, node, import->err,
-                             "expected an array of sequences, not %s", plk_json_kind_name(node));
+    if (!plk_json_is(node, PLK_JSON_ARRAY)) {
+        plk_import_fail_kind(import, node, "an array of sequences");
+        return;
+    }
     (void)plk_json_source(import->json, node, &length);
     char *text = plk_alloc(import->allocator, length + 4, 1);
-    pluck_status status = text ? PLUCK_OK : plk_fail_nomem(import->err, length + 4);
-    for (const plk_json_node *item = plk_json_child(node); item && status == PLUCK_OK;
-         item = plk_json_sibling(item)) {
-        status = check_sequence(import, item);
-        if (status == PLUCK_OK && is_end(import, item)) {
+    if (!text)
+        plk_import_fail(import, plk_fail_nomem(import->err, length + 4));
+    for (const plk_json_node *item = plk_json_child(node); item; item = plk_json_sibling(item)) {
+        check_sequence(import, item);
+        if (import->status != PLUCK_OK)
+            break;
+        if (is_end(import, item)) {
             n_end++;
-        } else if (status == PLUCK_OK) {
-            /* There is room: the source of the array has every sequence and every comma. */
-            const char *source = plk_json_source(import->json, item, &length);
-            text[n] = n > 0 ? ',' : '[';
-            memcpy(text + n + 1, source, length);
-            n += length + 1;
+            continue;
         }
+        /* There is room: the source of the array has every sequence and every comma. */
+        const char *source = plk_json_source(import->json, item, &length);
+        text[n] = n > 0 ? ',' : '[';
+        memcpy(text + n + 1, source, length);
+        n += length + 1;
     }
-    if (status == PLUCK_OK && n > 0) {
-        bool done = true;
+    if (n > 0) {
         memcpy(text + n, "]", 2);
-        status = plk_import_set(import, "bad_words_ids", text, &done);
-        if (status == PLUCK_OK && done)
+        if (plk_import_try(import, "bad_words_ids", text))
             plk_import_say(import, PLUCK_IMPORT_MAPPED, "bad_words_ids%s",
                            n_end > 0 ? ", without those of eos_token_id, which may come" : "");
-    } else if (status == PLUCK_OK) {
+    } else {
         plk_import_say(import, PLUCK_IMPORT_IGNORED,
                        n_end > 0 ? "Transformers drops the tokens of eos_token_id from this list"
-                                 : "this value has no effect");
+                                 : PLK_NO_EFFECT);
     }
     plk_free(import->allocator, text);
-    return status;
 }
 
 /* [[[5], -1.5], [[7, 8], 2]]: sequences of one token are biases; the others have no stage. */
-static pluck_status read_sequence_bias(plk_import *import, const plk_import_rule *rule,
-                                       const plk_json_node *node)
+static void read_sequence_bias(plk_import *import, const plk_import_rule *rule,
+                               const plk_json_node *node)
 {
     unsigned n_mapped = 0, n_refused = 0;
     (void)rule;
     if (!plk_json_is(node, PLK_JSON_ARRAY))
-        return plk_json_fail(import->json, node, import->err, "expected an array of pairs, not %s",
-                             plk_json_kind_name(node));
-    for (const plk_json_node *pair = plk_json_child(node); pair; pair = plk_json_sibling(pair)) {
+        plk_import_fail_kind(import, node, "an array of pairs");
+    for (const plk_json_node *pair = plk_json_child(node); pair && import->status == PLUCK_OK;
+         pair = plk_json_sibling(pair)) {
         const plk_json_node *sequence =
             plk_json_is(pair, PLK_JSON_ARRAY) ? plk_json_child(pair) : NULL;
         const plk_json_node *bias = sequence ? plk_json_sibling(sequence) : NULL;
         pluck_token token = 0;
-        if (!bias || !plk_json_is(bias, PLK_JSON_NUMBER) || plk_json_sibling(bias) ||
-            !plk_json_is(sequence, PLK_JSON_ARRAY) || !plk_json_child(sequence))
-            return plk_json_fail(import->json, pair, import->err,
-                                 "expected a pair of an array of token ids and a number");
-        double value = plk_json_number(bias);
-        pluck_status status = check_sequence(import, sequence);
-        if (status == PLUCK_OK && !plk_json_sibling(plk_json_child(sequence))) {
+        if (!plk_json_is(bias, PLK_JSON_NUMBER) || plk_json_sibling(bias) ||
+            !plk_json_is(sequence, PLK_JSON_ARRAY) || !plk_json_child(sequence)) {
+            plk_import_fail(import, plk_json_fail(import->json, pair, import->err,
+                                                  "expected a pair of an array of token ids and a "
+                                                  "number"));
+            return;
+        }
+        check_sequence(import, sequence);
+        if (!plk_json_sibling(plk_json_child(sequence))) {
             (void)plk_import_token_of(plk_json_child(sequence), &token);
-            status = plk_import_add_bias(import, token, value);
+            plk_import_add_bias(import, token, plk_json_number(bias));
             n_mapped++;
-        } else if (value != 0) {
+        } else if (plk_json_number(bias) != 0) {
             n_refused++;
         }
-        if (status != PLUCK_OK)
-            return status;
     }
     if (n_mapped > 0)
         plk_import_say(import, PLUCK_IMPORT_MAPPED, "logit_bias, of single tokens");
@@ -235,81 +190,63 @@ static pluck_status read_sequence_bias(plk_import *import, const plk_import_rule
         plk_import_say(import, PLUCK_IMPORT_REFUSED,
                        "pluck has no stage for biases of sequences of several tokens");
     if (n_mapped + n_refused == 0)
-        plk_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
-    return PLUCK_OK;
+        plk_import_say(import, PLUCK_IMPORT_IGNORED, PLK_NO_EFFECT);
 }
 
-/* Contrastive search needs top_k above 1 and no sampling. */
-static pluck_status read_penalty_alpha(plk_import *import, const plk_import_rule *rule,
-                                       const plk_json_node *node)
+static const char *why_idle(const plk_import *import, const plk_import_rule *rule)
 {
+    if (strcmp(rule->key, "min_length") == 0 && !plk_import_member_of(import, "eos_token_id"))
+        return "nothing without eos_token_id";
+    if (strcmp(rule->key, "penalty_alpha") != 0)
+        return NULL;
+    /* Contrastive search needs top_k above 1 and no sampling. */
     if (!import->greedy)
-        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "nothing while do_sample is true");
-    if (plk_import_number_at(import, "top_k", 50) <= 1)
-        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "nothing while top_k is at most 1");
-    return plk_import_refuse(import, rule, node);
+        return "nothing while do_sample is true";
+    return plk_import_number_at(import, "top_k", 50) <= 1 ? "nothing while top_k is at most 1"
+                                                          : NULL;
 }
 
-static pluck_status finish(plk_import *import)
+static void finish(plk_import *import)
 {
-    pluck_status status = plk_import_set_window(import, "-1", false);
-    if (status != PLUCK_OK)
-        return status;
+    plk_import_set_window(import, 0, "-1", false);
     if (import->greedy) {
         if (!plk_import_member_of(import, "do_sample"))
             plk_import_say_of(
                 import, "do_sample", PLUCK_IMPORT_MAPPED,
                 "draw: absent; the default of Transformers is false, which is greedy");
-        return plk_import_set(import, "draw", "\"greedy\"", NULL);
+        (void)plk_import_set(import, "draw", "\"greedy\"");
+        return;
     }
     if (!plk_import_member_of(import, "top_k"))
-        status = plk_import_default(import, "top_k", "top_k", "50");
-    if (status == PLUCK_OK)
-        status = plk_import_set(import, "seed", "\"random\"", NULL);
-    return status == PLUCK_OK
-               ? plk_import_say_of(
-                     import, "seed", PLUCK_IMPORT_MAPPED,
-                     "seed: random; Transformers has no key for it and draws from the "
-                     "global generator of torch")
-               : status;
+        plk_import_set_default(import, "top_k", "top_k", "50");
+    if (plk_import_set(import, "seed", "\"random\""))
+        plk_import_say_of(import, "seed", PLUCK_IMPORT_MAPPED,
+                          "seed: random; Transformers has no key for it and draws from the "
+                          "global generator of torch");
 }
-
-static const plk_import_limits above_0 = {
-    .low = 0, .high = (double)INFINITY, .outside = PLK_IMPORT_REJECTS, .above_low = true};
-static const plk_import_limits from_1 = {
-    .low = 1, .high = (double)INFINITY, .outside = PLK_IMPORT_REJECTS};
-static const plk_import_limits from_0 = {
-    .low = 0, .high = (double)INFINITY, .outside = PLK_IMPORT_REJECTS};
-static const plk_import_limits unit = {.low = 0, .high = 1, .outside = PLK_IMPORT_REJECTS};
-static const plk_import_limits unit_above_0 = {
-    .low = 0, .high = 1, .outside = PLK_IMPORT_REJECTS, .above_low = true};
 
 #define ENCODER "looks back on the input of an encoder, which a sampler does not see"
 #define FORCES  "forces a token, which the engine has to do"
 #define OUTPUT  "about what is returned"
 #define WHISPER "about Whisper's prompt and its times"
 
-#define WARPER(name) .key = name, .read = plk_import_random_number, .flat_key = name
+#define WARPER(name) .key = name, .read = plk_import_random_number
 
 static const plk_import_rule rules[] = {
-    {.key = "do_sample", .read = read_do_sample},
-    {WARPER("temperature"), .limits = &above_0},
-    {.key = "top_h", .read = read_top_h, .flat_key = "top_h", .limits = &unit_above_0},
-    {WARPER("top_k"), .off = "0", .limits = &from_1},
-    {WARPER("top_p"), .off = ">=1", .off_as = "1", .limits = &from_0},
-    {WARPER("min_p"), .limits = &unit},
-    {WARPER("typical_p"), .off = ">=1", .off_as = "1", .limits = &above_0},
+    {.key = "do_sample", .read = plk_import_switch},
+    {WARPER("temperature"), .limits = &plk_rejects_to_0},
+    {.key = "top_h", .read = read_top_h, .limits = &plk_rejects_to_0_above_1},
+    {WARPER("top_k"), .off = "0", .limits = &plk_rejects_below_1},
+    {WARPER("top_p"), .off = ">=1", .off_as = "1", .limits = &plk_rejects_below_0},
+    {WARPER("min_p"), .limits = &plk_rejects_outside_1},
+    {WARPER("typical_p"), .off = ">=1", .off_as = "1", .limits = &plk_rejects_to_0},
     {WARPER("epsilon_cutoff"), .off = "<=0 >=1"},
     {WARPER("eta_cutoff"), .off = "<=0 >=1"},
     {.key = "repetition_penalty",
-     .read = plk_import_number,
      .flat_key = "repeat_penalty",
-     .limits = &above_0,
+     .limits = &plk_rejects_to_0,
      .note = "with repeat_last_n -1"},
-    {.key = "no_repeat_ngram_size",
-     .read = plk_import_number,
-     .flat_key = "no_repeat_ngram_size",
-     .off = "<=0"},
+    {.key = "no_repeat_ngram_size", .off = "<=0"},
     {.key = "bad_words_ids", .read = read_bad_words},
     {.key = "min_new_tokens",
      .read = read_min_new_tokens,
@@ -323,10 +260,7 @@ static const plk_import_rule rules[] = {
         "replaces NaN by 0 and infinities by the largest numbers; pluck can ban such tokens: "
         "\"on_nan\": \"ban\""),
     PLK_REFUSE("guidance_scale", "1", "needs a second row of logits: pluck/softmax.h"),
-    {.key = "min_length",
-     .read = read_min_length,
-     .off = "<=0",
-     .note = "counts the prompt too, whose length is not known here"},
+    PLK_REFUSE("min_length", "<=0", "counts the prompt too, whose length is not known here"),
     PLK_REFUSE("begin_suppress_tokens", "[]", "bans tokens at the first position only"),
     PLK_REFUSE("forced_bos_token_id", NULL, FORCES),
     PLK_REFUSE("forced_eos_token_id", NULL, FORCES),
@@ -339,10 +273,7 @@ static const plk_import_rule rules[] = {
     PLK_REFUSE("diversity_penalty", "0", PLK_NOTE_BEAMS),
     PLK_REFUSE("constraints", NULL, PLK_NOTE_BEAMS),
     PLK_REFUSE("force_words_ids", NULL, PLK_NOTE_BEAMS),
-    {.key = "penalty_alpha",
-     .read = read_penalty_alpha,
-     .off = "<=0",
-     .note = "contrastive search looks at hidden states"},
+    PLK_REFUSE("penalty_alpha", "<=0", "contrastive search looks at hidden states"),
     PLK_REFUSE("dola_layers", NULL, "contrasts layers of the model"),
     PLK_REFUSE("watermarking_config", NULL, "pluck writes no watermarks"),
     PLK_REFUSE("token_healing", "false", "changes the end of the prompt"),
@@ -388,5 +319,6 @@ const plk_importer plk_import_huggingface = {
              "temperature top_h top_k top_p min_p typical epsilon_cutoff eta_cutoff",
     .wrappers = "generation_config",
     .start = start,
+    .why_idle = why_idle,
     .finish = finish,
 };

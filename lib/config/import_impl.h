@@ -6,6 +6,9 @@
  * another part holds the parameters of a stage that runs a second time with other values. The chain
  * lists stages in the engine's order, each with its part. In the end the chain becomes "order" if
  * no stage occurs twice, else the explicit form.
+ *
+ * A failure stays in the import: after it nothing is set, added or said any more, numbers are NaN,
+ * and the one place that calls a reader looks at it.
  */
 #ifndef PLK_IMPORT_IMPL_H
 #define PLK_IMPORT_IMPL_H
@@ -20,8 +23,8 @@ typedef struct plk_import plk_import;
 typedef struct plk_import_rule plk_import_rule;
 typedef struct plk_importer plk_importer;
 
-typedef pluck_status (*plk_import_reader)(plk_import *import, const plk_import_rule *rule,
-                                          const plk_json_node *node);
+typedef void (*plk_import_reader)(plk_import *import, const plk_import_rule *rule,
+                                  const plk_json_node *node);
 
 /* What an engine does with a number outside its limits. */
 typedef enum plk_import_outside {
@@ -39,12 +42,12 @@ typedef struct plk_import_limits {
 /* One key. read says what is done with it; the rest is what read needs. */
 struct plk_import_rule {
     const char *key;
-    plk_import_reader read;
-    const char *note; /* why it is ignored or refused; of mapped keys: what differs, or NULL */
-    const char *flat_key;
-    const char *stage;  /* of flat_key, for engines that name their stages */
-    const char *off;    /* values without effect, by spaces: plk_import_is_off() */
-    const char *off_as; /* the flat key's value for those; NULL: "0" */
+    plk_import_reader read; /* NULL: plk_import_number */
+    const char *note;     /* why it is ignored or refused; of mapped keys: what differs, or NULL */
+    const char *flat_key; /* NULL: has the same name */
+    const char *stage;    /* of flat_key, for engines that name their stages */
+    const char *off;      /* values without effect, by spaces: plk_import_is_off() */
+    const char *off_as;   /* the flat key's value for those; NULL: "0" */
     const plk_import_limits *limits;
 };
 
@@ -57,6 +60,12 @@ struct plk_import_rule {
 typedef struct plk_import_group {
     const char *note, *keys;
 } plk_import_group;
+
+/* What an absent key means. */
+typedef struct plk_import_default {
+    const char *key, *flat_key, *json_value;
+    const char *stage; /* only if it runs in part 0; NULL: always */
+} plk_import_default;
 
 /* Biases of one token that come together. */
 typedef enum plk_import_merge {
@@ -74,8 +83,11 @@ struct plk_importer {
     const char *wrappers; /* its own keys whose objects hold more keys; by spaces, or NULL */
     plk_import_merge merge;
     bool lax; /* "0.7" in quotes is the number 0.7 */
-    pluck_status (*start)(plk_import *import);
-    pluck_status (*finish)(plk_import *import); /* what absent keys mean */
+    void (*start)(plk_import *import);
+    /* Why a key has no effect in this text, whatever its value is; NULL: it has. */
+    const char *(*why_idle)(const plk_import *import, const plk_import_rule *rule);
+    const plk_import_default *defaults; /* up to one without a key; set before finish */
+    void (*finish)(plk_import *import); /* what else absent keys mean */
     /* JSON from another form of text, or NULL in *json if it is not that form: import_text.c. */
     pluck_status (*convert)(const char *text, size_t n, const pluck_allocator *allocator,
                             char **json, pluck_error *err);
@@ -108,6 +120,7 @@ struct plk_import {
     const plk_import_member *current;
     pluck_import_report report;
     void *user;
+    pluck_status status; /* of the first failure */
     pluck_error *err;
     bool greedy;  /* stages that only matter to random draws are left out */
     int mirostat; /* the version that runs; 0: none */
@@ -140,82 +153,95 @@ extern const plk_importer plk_import_webui;
 #define PLK_NOTE_WORDS  "words need a vocabulary; give token ids instead"
 #define PLK_NOTE_SPEED  "speculative decoding does not change the distribution"
 
+#define PLK_NO_EFFECT "this value has no effect"
+
 /* import_read.c: readers of keys that the tables of all engines share, and what an engine's own
  * readers need. */
+
+/* What engines do with numbers, by far the most of them. */
+extern const plk_import_limits plk_rejects_below_0, plk_rejects_below_1, plk_rejects_to_0,
+    plk_rejects_outside_1, plk_rejects_to_0_above_1, plk_clamps_at_0, plk_clamps_at_0_and_1,
+    plk_clamps_whole;
 
 /* Readers that rules name. null never reaches them. */
 
 /* Does not matter here: note says why. */
-pluck_status plk_import_ignore(plk_import *import, const plk_import_rule *rule,
-                               const plk_json_node *node);
+void plk_import_ignore(plk_import *import, const plk_import_rule *rule, const plk_json_node *node);
+
+/* Is what the flat key or draw is that note names. */
+void plk_import_mapped(plk_import *import, const plk_import_rule *rule, const plk_json_node *node);
 
 /* Refused with its note unless the value is one of off. */
-pluck_status plk_import_refuse(plk_import *import, const plk_import_rule *rule,
-                               const plk_json_node *node);
+void plk_import_refuse(plk_import *import, const plk_import_rule *rule, const plk_json_node *node);
 
 /* A number as the value of flat_key, by off and limits. */
-pluck_status plk_import_number(plk_import *import, const plk_import_rule *rule,
-                               const plk_json_node *node);
+void plk_import_number(plk_import *import, const plk_import_rule *rule, const plk_json_node *node);
 
 /* The same, which does nothing in a greedy import. */
-pluck_status plk_import_random_number(plk_import *import, const plk_import_rule *rule,
-                                      const plk_json_node *node);
+void plk_import_random_number(plk_import *import, const plk_import_rule *rule,
+                              const plk_json_node *node);
 
 /* A seed of 64 bits, below 0 its two's complement; -1 is random. */
-pluck_status plk_import_seed(plk_import *import, const plk_import_rule *rule,
-                             const plk_json_node *node);
+void plk_import_seed(plk_import *import, const plk_import_rule *rule, const plk_json_node *node);
+
+/* true or false; note says what it sets, NULL: whether tokens are drawn at random. */
+void plk_import_switch(plk_import *import, const plk_import_rule *rule, const plk_json_node *node);
 
 /* An object from token ids to numbers; limits are of the numbers. */
-pluck_status plk_import_bias_map(plk_import *import, const plk_import_rule *rule,
-                                 const plk_json_node *node);
+void plk_import_bias_map(plk_import *import, const plk_import_rule *rule,
+                         const plk_json_node *node);
 
 /* An array of token ids that are banned. Negative ones are none. */
-pluck_status plk_import_ban_list(plk_import *import, const plk_import_rule *rule,
-                                 const plk_json_node *node);
+void plk_import_ban_list(plk_import *import, const plk_import_rule *rule,
+                         const plk_json_node *node);
 
 /* "3, 17": ids of tokens that are banned, by commas. */
-pluck_status plk_import_ban_text(plk_import *import, const plk_import_rule *rule,
-                                 const plk_json_node *node);
+void plk_import_ban_text(plk_import *import, const plk_import_rule *rule,
+                         const plk_json_node *node);
 
 /* Refused unless its "type" is one of off. */
-pluck_status plk_import_format(plk_import *import, const plk_import_rule *rule,
-                               const plk_json_node *node);
+void plk_import_format(plk_import *import, const plk_import_rule *rule, const plk_json_node *node);
 
 /* The same for the member "format" of an object; without one the key is ignored with its note. */
-pluck_status plk_import_text(plk_import *import, const plk_import_rule *rule,
-                             const plk_json_node *node);
+void plk_import_text(plk_import *import, const plk_import_rule *rule, const plk_json_node *node);
 
 /* For readers. */
 
 /* What became of the key that is read. format may be NULL. */
-pluck_status plk_import_say(plk_import *import, pluck_import_fate fate, const char *format, ...)
+void plk_import_say(plk_import *import, pluck_import_fate fate, const char *format, ...)
     PLK_PRINTF(3, 4);
 
 /* The same of an absent key. */
-pluck_status plk_import_say_of(plk_import *import, const char *key, pluck_import_fate fate,
-                               const char *format, ...) PLK_PRINTF(4, 5);
+void plk_import_say_of(plk_import *import, const char *key, pluck_import_fate fate,
+                       const char *format, ...) PLK_PRINTF(4, 5);
+
+/* Fails at the node: "expected ", what, and what is there instead. */
+void plk_import_fail_kind(plk_import *import, const plk_json_node *node, const char *expected);
+
+/* Fails with PLUCK_ERR_CONFIG, or PLUCK_ERR_NOMEM. */
+void plk_import_fail(plk_import *import, pluck_status status);
 
 /* Whether a value is one of off: words "0", "<=0", ">=1", "true", "null", "[]", "{}", "\"\"", or a
  * string itself. off may be NULL. */
 bool plk_import_is_off(const plk_import *import, const char *off, const plk_json_node *node);
 
 /* The number that a node is. Fails at the node for what is not one. */
-pluck_status plk_import_number_of(const plk_import *import, const plk_json_node *node,
-                                  double *value);
+double plk_import_number_of(plk_import *import, const plk_json_node *node);
 
 /* A token id; false for what is not one. */
 bool plk_import_token_of(const plk_json_node *node, pluck_token *token);
 
-/* Sets a flat key of the current part. What it refuses is said of the key that is read: *done is
- * false then. done may be NULL: such a value is an error. */
-pluck_status plk_import_set(plk_import *import, const char *flat_key, const char *json_value,
-                            bool *done);
-pluck_status plk_import_set_number(plk_import *import, const char *flat_key, double value,
-                                   bool *done);
+/* Sets a flat key of the current part, and returns whether it is set. A value that is refused is an
+ * error. */
+bool plk_import_set(plk_import *import, const char *flat_key, const char *json_value);
+
+/* The same for a value of the text, whose refusal is said of the key that is read. */
+bool plk_import_try(plk_import *import, const char *flat_key, const char *json_value);
+bool plk_import_try_number(plk_import *import, const char *flat_key, double value);
 
 /* Sets flat_key and says it as the meaning of an absent key. */
-pluck_status plk_import_default(plk_import *import, const char *key, const char *flat_key,
-                                const char *json_value);
+void plk_import_set_default(plk_import *import, const char *key, const char *flat_key,
+                            const char *json_value);
 
 /* A member of the text that is not overridden; NULL too if it is null. */
 const plk_json_node *plk_import_member_of(const plk_import *import, const char *key);
@@ -226,29 +252,28 @@ double plk_import_number_at(const plk_import *import, const char *key, double ab
 /* Biases and lists of tokens; and import.c: the chain, and the configuration that is made of it. */
 
 /* value: -infinity bans. */
-pluck_status plk_import_add_bias(plk_import *import, pluck_token token, double value);
+void plk_import_add_bias(plk_import *import, pluck_token token, double value);
 
 /* Merges what was added, as the engine merges biases of one token, and sets it. */
-pluck_status plk_import_set_biases(plk_import *import);
+void plk_import_set_biases(plk_import *import);
 
-/* "[2, 7]": the ids of an array or of one number, each once, without negative ones; freed with
- * plk_free(). *text is NULL if there are none. */
-pluck_status plk_import_token_list(plk_import *import, const plk_json_node *node, char **text);
+/* "[2,7]": the ids of an array or of one number, each once, without negative ones; freed with
+ * plk_free(). NULL if there are none, or memory is short. node may be NULL. */
+char *plk_import_token_list(plk_import *import, const plk_json_node *node);
 
-/* Starts the chain anew, from names of stages by spaces. */
+/* Starts the chain anew, or goes on with it, from names of stages by spaces. */
 void plk_import_start_chain(plk_import *import, const char *stages);
-void plk_import_append(plk_import *import, const char *stage, unsigned part);
+void plk_import_append(plk_import *import, const char *stages, unsigned part);
 bool plk_import_runs(const plk_import *import, const char *stage);
+bool plk_import_runs_in(const plk_import *import, const char *stage, unsigned part);
 
 /* Whether the current part configures a stage. */
 bool plk_import_configures(const plk_import *import, const char *stage);
 
-/* Penalties of the current part, if it has any: of the last n tokens (as JSON; "-1": all), of the
- * output alone or of the prompt too. */
-pluck_status plk_import_set_window(plk_import *import, const char *last_n, bool ignore_prompt);
-
-/* Sets biases, and the chain as "order" or in the explicit form; parts[0] is the result. */
-pluck_status plk_import_build(plk_import *import);
+/* Penalties of a part, if it has any: of the last n tokens (as JSON; "-1": all), of the output
+ * alone or of the prompt too. */
+void plk_import_set_window(plk_import *import, unsigned part, const char *last_n,
+                           bool ignore_prompt);
 
 /* import_text.c: texts that are not JSON, as JSON, for plk_importer.convert. */
 

@@ -61,42 +61,32 @@ static const char *why_not(const plk_import *import, const char *stage)
     return plk_import_runs(import, stage) ? NULL : absent_note;
 }
 
-static const sampler_name *find_name(const char *name)
+/* By its name, or, if that is NULL, by its letter. */
+static const sampler_name *find_sampler(const char *name, char letter)
 {
     for (int i = 0; i < N_NAMES; i++)
-        if (strcmp(sampler_names[i].name, name) == 0)
-            return &sampler_names[i];
-    return NULL;
-}
-
-static const sampler_name *find_letter(char letter)
-{
-    for (int i = 0; i < N_NAMES; i++)
-        if (sampler_names[i].letter == letter && letter != 0)
+        if (name ? strcmp(sampler_names[i].name, name) == 0 : sampler_names[i].letter == letter)
             return &sampler_names[i];
     return NULL;
 }
 
 typedef void (*sampler_visitor)(plk_import *import, const sampler_name *found, const char *what);
 
-static pluck_status visit_samplers(plk_import *import, const plk_json_node *node,
-                                   sampler_visitor visit)
+static void visit_samplers(plk_import *import, const plk_json_node *node, sampler_visitor visit)
 {
     for (const plk_json_node *item = plk_json_is(node, PLK_JSON_ARRAY) ? plk_json_child(node)
                                                                        : NULL;
-         item; item = plk_json_sibling(item)) {
-        if (!plk_json_is(item, PLK_JSON_STRING))
-            return plk_json_fail(import->json, item, import->err,
-                                 "expected the name of a sampler, not %s",
-                                 plk_json_kind_name(item));
-        visit(import, find_name(plk_json_string(item)), plk_json_string(item));
+         item && import->status == PLUCK_OK; item = plk_json_sibling(item)) {
+        const char *name = plk_json_string(item);
+        if (name)
+            visit(import, find_sampler(name, '\0'), name);
+        else
+            plk_import_fail_kind(import, item, "the name of a sampler");
     }
-    for (const char *at = plk_json_is(node, PLK_JSON_STRING) ? plk_json_string(node) : "";
-         *at != '\0'; at++) {
+    for (const char *at = plk_json_string(node); at && *at != '\0'; at++) {
         const char what[] = {*at > ' ' && *at <= '~' ? *at : '?', '\0'};
-        visit(import, find_letter(*at), what);
+        visit(import, find_sampler(NULL, *at), what);
     }
-    return PLUCK_OK;
 }
 
 /* adaptive_p is a draw, and comes last wherever it was named. */
@@ -118,99 +108,44 @@ static void say_sampler(plk_import *import, const sampler_name *found, const cha
                        "give their ids as infill_eog");
 }
 
-/* The order comes first: other keys ask it. */
-static pluck_status start(plk_import *import)
+static bool is_list(const plk_json_node *node)
+{
+    return plk_json_is(node, PLK_JSON_ARRAY) || plk_json_is(node, PLK_JSON_STRING);
+}
+
+/* The order comes first: other keys ask it. A wrong name is said when the key is read. */
+static void start(plk_import *import)
 {
     const plk_json_node *node = plk_import_member_of(import, "samplers");
     double version = trunc(plk_import_number_at(import, "mirostat", 0));
     import->mirostat = version >= 2 ? 2 : version >= 1 ? 1 : 0;
     if (import->mirostat != 0) {
         plk_import_start_chain(import, "logit_bias temperature");
-        return PLUCK_OK;
+    } else if (is_list(node)) {
+        plk_import_start_chain(import, "logit_bias");
+        visit_samplers(import, node, append_sampler);
     }
-    if (!node || (!plk_json_is(node, PLK_JSON_ARRAY) && !plk_json_is(node, PLK_JSON_STRING)))
-        return PLUCK_OK;
-    plk_import_start_chain(import, "logit_bias");
-    return visit_samplers(import, node, append_sampler);
 }
 
-static pluck_status read_samplers(plk_import *import, const plk_import_rule *rule,
-                                  const plk_json_node *node)
+static void read_samplers(plk_import *import, const plk_import_rule *rule,
+                          const plk_json_node *node)
 {
     (void)rule;
-    if (import->mirostat != 0)
-        return plk_import_say(import, PLUCK_IMPORT_IGNORED, mirostat_note);
-    if (!plk_json_is(node, PLK_JSON_ARRAY) && !plk_json_is(node, PLK_JSON_STRING))
-        return plk_import_say(import, PLUCK_IMPORT_IGNORED,
-                              "llama.cpp takes an array of names or a string of letters, and skips "
-                              "%s",
-                              plk_json_kind_name(node));
-    pluck_status status = visit_samplers(import, node, say_sampler);
-    return status == PLUCK_OK ? plk_import_say(import, PLUCK_IMPORT_MAPPED, "order") : status;
+    if (is_list(node)) {
+        visit_samplers(import, node, say_sampler);
+        plk_import_say(import, PLUCK_IMPORT_MAPPED, "order");
+    } else {
+        plk_import_say(import, PLUCK_IMPORT_IGNORED,
+                       "llama.cpp takes an array of names or a string of letters, and skips %s",
+                       plk_json_kind_name(node));
+    }
 }
 
-/* Keys of a sampler that may not run. */
-static pluck_status read_stage_key(plk_import *import, const plk_import_rule *rule,
-                                   const plk_json_node *node)
+/* The default of the window is 64, a negative one is 0. */
+static bool dry_acts(const plk_import *import)
 {
-    const char *why = why_not(import, rule->stage);
-    return why ? plk_import_say(import, PLUCK_IMPORT_IGNORED, "%s", why)
-               : plk_import_number(import, rule, node);
-}
-
-/* With mirostat the temperature is a plain one; a range of 0 and below is off. */
-static pluck_status read_dynamic(plk_import *import, const plk_import_rule *rule,
-                                 const plk_json_node *node)
-{
-    if (import->mirostat != 0)
-        return plk_import_say(import, PLUCK_IMPORT_IGNORED, mirostat_note);
-    if (strcmp(rule->key, "dynatemp_exponent") == 0 &&
-        !(plk_import_number_at(import, "dynatemp_range", 0) > 0))
-        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "dynatemp_range is off");
-    return read_stage_key(import, rule, node);
-}
-
-/* A window; see above. */
-static pluck_status read_window(plk_import *import, const plk_import_rule *rule,
-                                const plk_json_node *node)
-{
-    double n = plk_import_number_at(import, rule->key, 0);
-    const char *why = why_not(import, rule->stage);
-    if (why || !(n < 0))
-        return read_stage_key(import, rule, node);
-    pluck_status status = plk_import_set(import, rule->flat_key, "0", NULL);
-    if (status != PLUCK_OK)
-        return status;
-    return plk_import_say(import, PLUCK_IMPORT_MAPPED,
-                          "%s: 0, off; before llama.cpp b10405 (August 2026) a negative window was "
-                          "the whole context, which is -1 here",
-                          rule->flat_key);
-}
-
-static pluck_status read_mirostat(plk_import *import, const plk_import_rule *rule,
-                                  const plk_json_node *node)
-{
-    char text[8];
-    double value = 0;
-    (void)rule;
-    pluck_status status = plk_import_number_of(import, node, &value);
-    if (status != PLUCK_OK)
-        return status;
-    snprintf(text, sizeof text, "%d", import->mirostat);
-    status = plk_import_set(import, "mirostat", text, NULL);
-    if (status != PLUCK_OK)
-        return status;
-    return plk_import_say(import, PLUCK_IMPORT_MAPPED,
-                          value == import->mirostat ? "mirostat" : "mirostat: llama.cpp takes %d",
-                          import->mirostat);
-}
-
-static pluck_status read_mirostat_key(plk_import *import, const plk_import_rule *rule,
-                                      const plk_json_node *node)
-{
-    if (import->mirostat != 0)
-        return plk_import_number(import, rule, node);
-    return plk_import_say(import, PLUCK_IMPORT_IGNORED, "mirostat is off");
+    return plk_import_number_at(import, "dry_multiplier", 0) != 0 &&
+           plk_import_number_at(import, "dry_penalty_last_n", 64) != 0 && !why_not(import, "dry");
 }
 
 static bool adaptive_acts(const plk_import *import)
@@ -219,55 +154,54 @@ static bool adaptive_acts(const plk_import *import)
            !why_not(import, "adaptive_p");
 }
 
-/* A negative target switches it off; the draw is chosen by the list of samplers. */
-static pluck_status read_adaptive(plk_import *import, const plk_import_rule *rule,
-                                  const plk_json_node *node)
+static const char *why_idle(const plk_import *import, const plk_import_rule *rule)
 {
-    const char *why = why_not(import, "adaptive_p");
-    if (why)
-        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "%s", why);
-    if (!adaptive_acts(import))
-        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "adaptive_target below 0 is off");
-    return plk_import_number(import, rule, node);
+    const char *key = rule->key, *stage = rule->stage;
+    if (strncmp(key, "mirostat_", 9) == 0)
+        return import->mirostat != 0 ? NULL : "mirostat is off";
+    /* With mirostat the temperature is a plain one; a range of 0 and below is off. */
+    bool is_dynamic = strncmp(key, "dynatemp_", 9) == 0;
+    bool needs_none = is_dynamic || strcmp(key, "samplers") == 0 || strcmp(key, "min_keep") == 0;
+    if (needs_none && import->mirostat != 0)
+        return mirostat_note;
+    if (strcmp(key, "dynatemp_exponent") == 0 &&
+        !(plk_import_number_at(import, "dynatemp_range", 0) > 0))
+        return "dynatemp_range is off";
+    if (strcmp(key, "min_keep") == 0 && plk_import_number_at(import, key, 0) == 0)
+        return "0: one token is always kept";
+    const char *why = stage ? why_not(import, stage) : NULL;
+    if (why || !stage)
+        return why;
+    /* A negative target switches it off; the draw is chosen by the list of samplers. */
+    if (strcmp(stage, "adaptive_p") == 0 && !adaptive_acts(import))
+        return "adaptive_target below 0 is off";
+    bool is_off = strcmp(stage, "dry") == 0 && !dry_acts(import);
+    return is_off && strcmp(key, "dry_multiplier") != 0 ? "dry is off" : NULL;
 }
 
-static pluck_status read_min_keep(plk_import *import, const plk_import_rule *rule,
-                                  const plk_json_node *node)
+/* A window; see above. */
+static void read_window(plk_import *import, const plk_import_rule *rule, const plk_json_node *node)
 {
-    if (import->mirostat != 0)
-        return plk_import_say(import, PLUCK_IMPORT_IGNORED, mirostat_note);
-    if (plk_import_number_at(import, rule->key, 0) == 0)
-        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "0: one token is always kept");
-    return plk_import_number(import, rule, node);
+    if (!(plk_import_number_at(import, rule->key, 0) < 0))
+        plk_import_number(import, rule, node);
+    else if (plk_import_set(import, rule->flat_key, "0"))
+        plk_import_say(import, PLUCK_IMPORT_MAPPED,
+                       "%s: 0, off; before llama.cpp b10405 (August 2026) a negative window was "
+                       "the whole context, which is -1 here",
+                       rule->flat_key);
 }
 
-/* The default is 64, a negative window is 0. */
-static bool dry_acts(const plk_import *import)
+static void read_mirostat(plk_import *import, const plk_import_rule *rule,
+                          const plk_json_node *node)
 {
-    return plk_import_number_at(import, "dry_multiplier", 0) != 0 &&
-           plk_import_number_at(import, "dry_penalty_last_n", 64) != 0 && !why_not(import, "dry");
-}
-
-static pluck_status read_dry(plk_import *import, const plk_import_rule *rule,
-                             const plk_json_node *node)
-{
-    const char *why = why_not(import, "dry");
-    if (why)
-        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "%s", why);
-    if (!dry_acts(import) && strcmp(rule->key, "dry_multiplier") != 0)
-        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "dry is off");
-    return strcmp(rule->key, "dry_penalty_last_n") == 0 ? read_window(import, rule, node)
-                                                        : plk_import_number(import, rule, node);
-}
-
-/* Texts, which only a vocabulary turns into tokens. */
-static pluck_status read_breakers(plk_import *import, const plk_import_rule *rule,
-                                  const plk_json_node *node)
-{
-    const char *why = why_not(import, "dry");
-    if (why || !dry_acts(import))
-        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "%s", why ? why : "dry is off");
-    return plk_import_refuse(import, rule, node);
+    char text[8];
+    (void)rule;
+    double value = plk_import_number_of(import, node);
+    snprintf(text, sizeof text, "%d", import->mirostat);
+    if (plk_import_set(import, "mirostat", text))
+        plk_import_say(import, PLUCK_IMPORT_MAPPED,
+                       value == import->mirostat ? "mirostat" : "mirostat: llama.cpp takes %d",
+                       import->mirostat);
 }
 
 /* An id as strtol() reads it. false: a word. */
@@ -283,51 +217,41 @@ typedef struct bias_counts {
 } bias_counts;
 
 /* token: a number or a word; bias: a number or false. What else there is llama.cpp skips. */
-static pluck_status read_bias(plk_import *import, const char *key, const plk_json_node *token,
-                              const plk_json_node *bias, bias_counts *counts)
+static void read_bias(plk_import *import, const char *key, const plk_json_node *token,
+                      const plk_json_node *bias, bias_counts *counts)
 {
     double id = -1;
-    bool is_number =
-        bias && (plk_json_is(bias, PLK_JSON_NUMBER) || plk_json_is(bias, PLK_JSON_FALSE));
+    bool is_number = plk_json_is(bias, PLK_JSON_NUMBER) || plk_json_is(bias, PLK_JSON_FALSE);
     bool is_word = key ? !read_id(key, &id) : plk_json_is(token, PLK_JSON_STRING);
     if (!key && plk_json_is(token, PLK_JSON_NUMBER))
         id = plk_json_number(token);
-    if (!is_number || (!is_word && !(id >= 0 && id < PLUCK_MAX_VOCAB && id == floor(id)))) {
+    bool is_token = id >= 0 && id < PLUCK_MAX_VOCAB && id == floor(id);
+    if (!is_number || (!is_word && !is_token)) {
         counts->n_skipped++;
-        return PLUCK_OK;
-    }
-    if (is_word) {
+    } else if (is_word) {
         counts->n_words++;
-        return PLUCK_OK;
+    } else {
+        counts->n_mapped++;
+        plk_import_add_bias(import, (pluck_token)id,
+                            plk_json_is(bias, PLK_JSON_NUMBER) ? plk_json_number(bias)
+                                                               : -(double)INFINITY);
     }
-    counts->n_mapped++;
-    return plk_import_add_bias(import, (pluck_token)id,
-                               plk_json_is(bias, PLK_JSON_NUMBER) ? plk_json_number(bias)
-                                                                  : -(double)INFINITY);
 }
 
 /* [[5, -1.5], ["word", false]] or {"5": -1.5}. false bans. */
-static pluck_status read_biases(plk_import *import, const plk_import_rule *rule,
-                                const plk_json_node *node)
+static void read_biases(plk_import *import, const plk_import_rule *rule, const plk_json_node *node)
 {
     bias_counts counts = {0, 0, 0};
-    pluck_status status = PLUCK_OK;
     (void)rule;
-    bool is_array = plk_json_is(node, PLK_JSON_ARRAY),
-         is_object = plk_json_is(node, PLK_JSON_OBJECT);
-    for (const plk_json_node *item = is_array || is_object ? plk_json_child(node) : NULL;
-         item && status == PLUCK_OK; item = plk_json_sibling(item)) {
+    for (const plk_json_node *item = plk_json_child(node); item; item = plk_json_sibling(item)) {
         const plk_json_node *token =
             plk_json_is(item, PLK_JSON_ARRAY) ? plk_json_child(item) : NULL;
-        const plk_json_node *bias =
-            token && plk_json_sibling(token) && !plk_json_sibling(plk_json_sibling(token))
-                ? plk_json_sibling(token)
-                : NULL;
-        status = is_object ? read_bias(import, plk_json_key(item), NULL, item, &counts)
-                           : read_bias(import, NULL, token, bias, &counts);
+        const plk_json_node *bias = token ? plk_json_sibling(token) : NULL;
+        if (plk_json_is(node, PLK_JSON_OBJECT))
+            read_bias(import, plk_json_key(item), NULL, item, &counts);
+        else
+            read_bias(import, NULL, token, bias && !plk_json_sibling(bias) ? bias : NULL, &counts);
     }
-    if (status != PLUCK_OK)
-        return status;
     if (counts.n_mapped > 0)
         plk_import_say(import, PLUCK_IMPORT_MAPPED, "logit_bias");
     if (counts.n_skipped > 0)
@@ -337,48 +261,36 @@ static pluck_status read_biases(plk_import *import, const plk_import_rule *rule,
     if (counts.n_words > 0)
         plk_import_say(import, PLUCK_IMPORT_REFUSED, PLK_NOTE_WORDS);
     if (counts.n_mapped + counts.n_skipped + counts.n_words == 0)
-        plk_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
-    return PLUCK_OK;
+        plk_import_say(import, PLUCK_IMPORT_IGNORED, PLK_NO_EFFECT);
 }
 
 /* 32 bits, of which all set are a random one. */
-static pluck_status read_seed(plk_import *import, const plk_import_rule *rule,
-                              const plk_json_node *node)
+static void read_seed(plk_import *import, const plk_import_rule *rule, const plk_json_node *node)
 {
     char text[24];
-    double value = 0;
-    pluck_status status = plk_import_number_of(import, node, &value);
-    if (status != PLUCK_OK || value == -1 || (value >= 0 && value < 4294967295.0) ||
-        !(fabs(value) < 9.0e18) || value != floor(value))
-        return status == PLUCK_OK ? plk_import_seed(import, rule, node) : status;
+    double value = plk_import_number_of(import, node);
+    if (value == -1 || (value >= 0 && value < 4294967295.0) || !(fabs(value) < 9.0e18) ||
+        value != floor(value)) {
+        plk_import_seed(import, rule, node);
+        return;
+    }
     uint32_t bits = (uint32_t)(uint64_t)(int64_t)value;
     snprintf(text, sizeof text, bits == UINT32_MAX ? "\"random\"" : "%" PRIu32, bits);
-    status = plk_import_set(import, "seed", text, NULL);
-    return status == PLUCK_OK
-               ? plk_import_say(import, PLUCK_IMPORT_MAPPED, "seed: the lower 32 bits, %s", text)
-               : status;
+    if (plk_import_set(import, "seed", text))
+        plk_import_say(import, PLUCK_IMPORT_MAPPED, "seed: the lower 32 bits, %s", text);
 }
 
-static pluck_status set_defaults(plk_import *import)
-{
-    static const struct {
-        const char *key, *stage, *value;
-    } defaults[] = {{"temperature", "temperature", "0.8"},
-                    {"top_k", "top_k", "40"},
-                    {"top_p", "top_p", "0.95"},
-                    {"min_p", "min_p", "0.05"}};
-    pluck_status status = PLUCK_OK;
-    for (size_t i = 0; i < sizeof defaults / sizeof *defaults && status == PLUCK_OK; i++)
-        if (!plk_import_member_of(import, defaults[i].key) && !why_not(import, defaults[i].stage))
-            status =
-                plk_import_default(import, defaults[i].key, defaults[i].key, defaults[i].value);
-    if (status == PLUCK_OK && !plk_import_member_of(import, "seed"))
-        status = plk_import_default(import, "seed", "seed", "\"random\"");
-    return status;
-}
+static const plk_import_default defaults[] = {
+    {"temperature", "temperature", "0.8", "temperature"},
+    {"top_k", "top_k", "40", "top_k"},
+    {"top_p", "top_p", "0.95", "top_p"},
+    {"min_p", "min_p", "0.05", "min_p"},
+    {"seed", "seed", "\"random\"", NULL},
+    {NULL, NULL, NULL, NULL},
+};
 
 /* adaptive_p leaves the chain, for it is a draw. */
-static pluck_status choose_draw(plk_import *import)
+static void choose_draw(plk_import *import)
 {
     bool adaptive = adaptive_acts(import);
     size_t n = 0;
@@ -386,94 +298,58 @@ static pluck_status choose_draw(plk_import *import)
         if (strcmp(import->chain[i].stage->info.name, "adaptive_p") != 0)
             import->chain[n++] = import->chain[i];
     import->n_chain = n;
-    return adaptive ? plk_import_set(import, "draw", "\"adaptive_p\"", NULL) : PLUCK_OK;
+    if (adaptive)
+        (void)plk_import_set(import, "draw", "\"adaptive_p\"");
 }
 
-static pluck_status finish(plk_import *import)
+static void finish(plk_import *import)
 {
-    bool dry = dry_acts(import);
-    pluck_status status = set_defaults(import);
-    if (status == PLUCK_OK)
-        status = choose_draw(import);
-    if (status != PLUCK_OK || !dry)
-        return status;
+    choose_draw(import);
+    if (!dry_acts(import))
+        return;
     if (!plk_import_member_of(import, "dry_sequence_breakers"))
         plk_import_say_of(import, "dry_sequence_breakers", PLUCK_IMPORT_REFUSED,
                           "absent; llama.cpp breaks at the texts \\n : \" *, whose token ids have "
                           "to be given as dry_sequence_breakers");
     if (!plk_import_member_of(import, "dry_penalty_last_n"))
-        return plk_import_default(import, "dry_penalty_last_n", "dry_penalty_last_n", "64");
-    return PLUCK_OK;
+        plk_import_set_default(import, "dry_penalty_last_n", "dry_penalty_last_n", "64");
 }
 
-static const plk_import_limits unit = {.low = 0, .high = 1, .outside = PLK_IMPORT_CLAMPS};
-static const plk_import_limits at_least_0 = {.low = 0, .high = (double)INFINITY};
-static const plk_import_limits whole_at_least_0 = {.low = 0, .high = INT32_MAX, .whole = true};
 static const plk_import_limits window = {
     .low = 0, .high = INT32_MAX, .outside = PLK_IMPORT_REJECTS, .whole = true};
 static const plk_import_limits at_most_1 = {.low = -(double)INFINITY, .high = 1};
 static const plk_import_limits decay = {.low = 0, .high = 0.99, .outside = PLK_IMPORT_REJECTS};
 
-#define SAMPLER(name, to, in) .key = name, .read = read_stage_key, .flat_key = to, .stage = in
+#define SAMPLER(name, in) .key = name, .stage = in
 
 static const plk_import_rule rules[] = {
-    {SAMPLER("temperature", "temperature", "temperature"), .limits = &at_least_0},
-    {.key = "dynatemp_range",
-     .read = read_dynamic,
-     .flat_key = "dynatemp_range",
-     .stage = "temperature",
-     .off = "<=0"},
-    {.key = "dynatemp_exponent",
-     .read = read_dynamic,
-     .flat_key = "dynatemp_exponent",
-     .stage = "temperature"},
-    {SAMPLER("top_k", "top_k", "top_k"), .limits = &whole_at_least_0},
-    {SAMPLER("top_p", "top_p", "top_p"), .limits = &unit},
-    {SAMPLER("min_p", "min_p", "min_p"), .limits = &unit},
-    {SAMPLER("typical_p", "typical_p", "typical"), .off = ">=1", .off_as = "1", .limits = &unit},
-    {SAMPLER("top_n_sigma", "top_n_sigma", "top_n_sigma"), .off = "<=0"},
-    {SAMPLER("xtc_probability", "xtc_probability", "xtc"), .limits = &unit},
-    {SAMPLER("xtc_threshold", "xtc_threshold", "xtc"), .limits = &unit},
-    {.key = "repeat_last_n",
-     .read = read_window,
-     .flat_key = "repeat_last_n",
-     .stage = "penalties",
-     .limits = &window},
-    {SAMPLER("repeat_penalty", "repeat_penalty", "penalties")},
-    {SAMPLER("presence_penalty", "presence_penalty", "penalties")},
-    {SAMPLER("frequency_penalty", "frequency_penalty", "penalties")},
-    {.key = "dry_multiplier", .read = read_dry, .flat_key = "dry_multiplier", .stage = "dry"},
-    {.key = "dry_base",
-     .read = read_dry,
-     .flat_key = "dry_base",
-     .stage = "dry",
-     .off = "<1",
-     .off_as = "1.75"},
-    {.key = "dry_allowed_length",
-     .read = read_dry,
-     .flat_key = "dry_allowed_length",
-     .stage = "dry",
-     .limits = &window},
-    {.key = "dry_penalty_last_n",
-     .read = read_dry,
-     .flat_key = "dry_penalty_last_n",
-     .stage = "dry",
-     .limits = &window},
-    {.key = "dry_sequence_breakers",
-     .read = read_breakers,
+    {SAMPLER("temperature", "temperature"), .limits = &plk_clamps_at_0},
+    {SAMPLER("dynatemp_range", "temperature"), .off = "<=0"},
+    {SAMPLER("dynatemp_exponent", "temperature")},
+    {SAMPLER("top_k", "top_k"), .limits = &plk_clamps_whole},
+    {SAMPLER("top_p", "top_p"), .limits = &plk_clamps_at_0_and_1},
+    {SAMPLER("min_p", "min_p"), .limits = &plk_clamps_at_0_and_1},
+    {SAMPLER("typical_p", "typical"), .off = ">=1", .off_as = "1",
+     .limits = &plk_clamps_at_0_and_1},
+    {SAMPLER("top_n_sigma", "top_n_sigma"), .off = "<=0"},
+    {SAMPLER("xtc_probability", "xtc"), .limits = &plk_clamps_at_0_and_1},
+    {SAMPLER("xtc_threshold", "xtc"), .limits = &plk_clamps_at_0_and_1},
+    {SAMPLER("repeat_last_n", "penalties"), .read = read_window, .limits = &window},
+    {SAMPLER("repeat_penalty", "penalties")},
+    {SAMPLER("presence_penalty", "penalties")},
+    {SAMPLER("frequency_penalty", "penalties")},
+    {SAMPLER("dry_multiplier", "dry")},
+    {SAMPLER("dry_base", "dry"), .off = "<1", .off_as = "1.75"},
+    {SAMPLER("dry_allowed_length", "dry"), .limits = &window},
+    {SAMPLER("dry_penalty_last_n", "dry"), .read = read_window, .limits = &window},
+    {SAMPLER("dry_sequence_breakers", "dry"), .read = plk_import_refuse,
      .note = "texts need a vocabulary; give their token ids as dry_sequence_breakers"},
     {.key = "mirostat", .read = read_mirostat},
-    {.key = "mirostat_tau", .read = read_mirostat_key, .flat_key = "mirostat_tau"},
-    {.key = "mirostat_eta", .read = read_mirostat_key, .flat_key = "mirostat_eta"},
-    {.key = "adaptive_target",
-     .read = read_adaptive,
-     .flat_key = "adaptive_target",
-     .limits = &at_most_1},
-    {.key = "adaptive_decay",
-     .read = read_adaptive,
-     .flat_key = "adaptive_decay",
-     .limits = &decay},
-    {.key = "min_keep", .read = read_min_keep, .flat_key = "min_keep", .limits = &window},
+    {.key = "mirostat_tau"},
+    {.key = "mirostat_eta"},
+    {SAMPLER("adaptive_target", "adaptive_p"), .limits = &at_most_1},
+    {SAMPLER("adaptive_decay", "adaptive_p"), .limits = &decay},
+    {.key = "min_keep", .limits = &window},
     {.key = "logit_bias", .read = read_biases},
     {.key = "seed", .read = read_seed, .off = "-1 4294967295"},
     {.key = "samplers", .read = read_samplers},
@@ -527,5 +403,7 @@ const plk_importer plk_import_llama_cpp = {
     .wrappers = "default_generation_settings generation_settings",
     .merge = PLK_IMPORT_SUM,
     .start = start,
+    .why_idle = why_idle,
+    .defaults = defaults,
     .finish = finish,
 };

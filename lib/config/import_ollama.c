@@ -9,50 +9,29 @@
  */
 #include "config/import_impl.h"
 
-#include <math.h>
+static const plk_import_default defaults[] = {
+    {"temperature", "temperature", "0.8", NULL},
+    {"top_k", "top_k", "40", NULL},
+    {"top_p", "top_p", "0.9", NULL},
+    {"seed", "seed", "\"random\"", NULL},
+    {NULL, NULL, NULL, NULL},
+};
 
 /* All negative windows are the whole context. */
-static pluck_status read_window(plk_import *import, const plk_import_rule *rule,
-                                const plk_json_node *node)
-{
-    static const plk_import_limits whole = {.low = -1, .high = INT32_MAX, .whole = true};
-    plk_import_rule mapped = *rule;
-    mapped.limits = &whole;
-    return plk_import_number(import, &mapped, node);
-}
-
-static pluck_status finish(plk_import *import)
-{
-    static const struct {
-        const char *key, *value;
-    } defaults[] = {
-        {"temperature", "0.8"}, {"top_k", "40"}, {"top_p", "0.9"}, {"seed", "\"random\""}};
-    pluck_status status = PLUCK_OK;
-    for (size_t i = 0; i < sizeof defaults / sizeof *defaults && status == PLUCK_OK; i++)
-        if (!plk_import_member_of(import, defaults[i].key))
-            status =
-                plk_import_default(import, defaults[i].key, defaults[i].key, defaults[i].value);
-    return status;
-}
-
-static const plk_import_limits unit = {.low = 0, .high = 1, .outside = PLK_IMPORT_CLAMPS};
-static const plk_import_limits at_least_0 = {.low = 0, .high = (double)INFINITY};
-static const plk_import_limits whole_at_least_0 = {.low = 0, .high = INT32_MAX, .whole = true};
+static const plk_import_limits window = {.low = -1, .high = INT32_MAX, .whole = true};
 
 #define REMOVED "Ollama skips this key, which older versions had"
 
-#define NUMBER(name) .key = name, .read = plk_import_number, .flat_key = name
-
 static const plk_import_rule rules[] = {
-    {NUMBER("temperature"), .limits = &at_least_0},
-    {NUMBER("top_k"), .limits = &whole_at_least_0},
-    {NUMBER("top_p"), .limits = &unit},
-    {NUMBER("min_p"), .limits = &unit},
-    {NUMBER("typical_p"), .off = "0 >=1", .off_as = "1", .limits = &unit},
-    {.key = "repeat_last_n", .read = read_window, .flat_key = "repeat_last_n"},
-    {NUMBER("repeat_penalty")},
-    {NUMBER("presence_penalty")},
-    {NUMBER("frequency_penalty")},
+    {.key = "temperature", .limits = &plk_clamps_at_0},
+    {.key = "top_k", .limits = &plk_clamps_whole},
+    {.key = "top_p", .limits = &plk_clamps_at_0_and_1},
+    {.key = "min_p", .limits = &plk_clamps_at_0_and_1},
+    {.key = "typical_p", .off = "0 >=1", .off_as = "1", .limits = &plk_clamps_at_0_and_1},
+    {.key = "repeat_last_n", .limits = &window},
+    {.key = "repeat_penalty"},
+    {.key = "presence_penalty"},
+    {.key = "frequency_penalty"},
     {.key = "seed", .read = plk_import_seed, .off = "-1 4294967295"},
     PLK_REFUSE("format", "\"\"", PLK_NOTE_MASK),
     {.key = NULL},
@@ -79,6 +58,6 @@ const plk_importer plk_import_ollama = {
     .ignored = ignored,
     .order = "logit_bias penalties dry top_n_sigma top_k typical top_p min_p xtc temperature",
     .wrappers = "options",
-    .finish = finish,
+    .defaults = defaults,
     .convert = plk_import_modelfile,
 };

@@ -10,37 +10,27 @@
  */
 #include "config/import_impl.h"
 
-static pluck_status finish(plk_import *import)
+static const plk_import_default defaults[] = {
+    {"seed", "seed", "\"random\"", NULL},
+    {NULL, NULL, NULL, NULL},
+};
+
+static void finish(plk_import *import)
 {
-    pluck_status status = plk_import_set_window(import, "-1", true);
-    if (status != PLUCK_OK || plk_import_member_of(import, "seed"))
-        return status;
-    return plk_import_default(import, "seed", "seed", "\"random\"");
+    plk_import_set_window(import, 0, "-1", true);
 }
 
 static const plk_import_limits temperature = {.low = 0, .high = 2, .outside = PLK_IMPORT_REJECTS};
-static const plk_import_limits unit = {.low = 0, .high = 1, .outside = PLK_IMPORT_REJECTS};
 static const plk_import_limits penalty = {.low = -2, .high = 2, .outside = PLK_IMPORT_REJECTS};
 static const plk_import_limits bias = {.low = -100, .high = 100, .outside = PLK_IMPORT_REJECTS};
 
 #define ONLY_OUTPUT "of the output alone: with repeat_last_n -1 and repeat_ignore_prompt"
 
 static const plk_import_rule rules[] = {
-    {.key = "temperature",
-     .read = plk_import_number,
-     .flat_key = "temperature",
-     .limits = &temperature},
-    {.key = "top_p", .read = plk_import_number, .flat_key = "top_p", .limits = &unit},
-    {.key = "presence_penalty",
-     .read = plk_import_number,
-     .flat_key = "presence_penalty",
-     .limits = &penalty,
-     .note = ONLY_OUTPUT},
-    {.key = "frequency_penalty",
-     .read = plk_import_number,
-     .flat_key = "frequency_penalty",
-     .limits = &penalty,
-     .note = ONLY_OUTPUT},
+    {.key = "temperature", .limits = &temperature},
+    {.key = "top_p", .limits = &plk_rejects_outside_1},
+    {.key = "presence_penalty", .limits = &penalty, .note = ONLY_OUTPUT},
+    {.key = "frequency_penalty", .limits = &penalty, .note = ONLY_OUTPUT},
     {.key = "logit_bias", .read = plk_import_bias_map, .limits = &bias},
     {.key = "seed", .read = plk_import_seed, .off = "null"},
     {.key = "response_format", .read = plk_import_format, .off = "text", .note = PLK_NOTE_MASK},
@@ -72,5 +62,6 @@ const plk_importer plk_import_openai = {
     .is_chat = true,
     .order = "min_tokens logit_bias penalties temperature min_p top_k top_p",
     .wrappers = "extra_body",
+    .defaults = defaults,
     .finish = finish,
 };

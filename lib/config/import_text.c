@@ -34,16 +34,16 @@ typedef struct text_pairs {
     size_t n, capacity;
     char *values; /* of all pairs, one after another */
     size_t n_values, values_capacity;
-    bool failed_memory;
+    pluck_status status; /* after a failure the text is at its end */
 } text_pairs;
 
 static void put(text_pairs *pairs, const char *bytes, size_t n)
 {
-    if (plk_grow(pairs->allocator, &pairs->values, &pairs->values_capacity, pairs->n_values + n, 1,
-                 NULL) != PLUCK_OK) {
-        pairs->failed_memory = true;
+    if (pairs->status == PLUCK_OK)
+        pairs->status = plk_grow(pairs->allocator, &pairs->values, &pairs->values_capacity,
+                                 pairs->n_values + n, 1, pairs->err);
+    if (pairs->status != PLUCK_OK)
         return;
-    }
     memcpy(pairs->values + pairs->n_values, bytes, n);
     pairs->n_values += n;
 }
@@ -120,35 +120,36 @@ static void put_scalar(text_pairs *pairs, const char *text, size_t n)
         put_string(pairs, text, n);
 }
 
-static pluck_status fail_at(const text_pairs *pairs, const char *what)
+static void fail_at(text_pairs *pairs, const char *what)
 {
-    return plk_fail(pairs->err, PLUCK_ERR_CONFIG, "line %zu: %s", pairs->line, what);
+    if (pairs->status == PLUCK_OK)
+        pairs->status = plk_fail(pairs->err, PLUCK_ERR_CONFIG, "line %zu: %s", pairs->line, what);
 }
 
-static pluck_status open_pair(text_pairs *pairs, const char *name, size_t n)
+static void open_pair(text_pairs *pairs, const char *name, size_t n)
 {
     if (pairs->n == MAX_PAIRS)
-        return fail_at(pairs, "there can be 4096 settings at most");
-    pluck_status status = plk_grow(pairs->allocator, &pairs->items, &pairs->capacity, pairs->n + 1,
-                                   sizeof *pairs->items, pairs->err);
-    if (status != PLUCK_OK)
-        return status;
-    pairs->items[pairs->n++] = (text_pair){
-        .name = name, .name_length = n, .line = pairs->line, .value_at = pairs->n_values};
-    return PLUCK_OK;
+        fail_at(pairs, "there can be 4096 settings at most");
+    if (pairs->status == PLUCK_OK)
+        pairs->status = plk_grow(pairs->allocator, &pairs->items, &pairs->capacity, pairs->n + 1,
+                                 sizeof *pairs->items, pairs->err);
+    if (pairs->status == PLUCK_OK)
+        pairs->items[pairs->n++] = (text_pair){
+            .name = name, .name_length = n, .line = pairs->line, .value_at = pairs->n_values};
 }
 
-static pluck_status close_pair(text_pairs *pairs)
+/* The value of the last pair is complete. */
+static void close_pair(text_pairs *pairs)
 {
-    text_pair *pair = &pairs->items[pairs->n - 1];
-    pair->value_length = pairs->n_values - pair->value_at;
-    return pairs->failed_memory ? plk_fail_nomem(pairs->err, pairs->size) : PLUCK_OK;
+    if (pairs->status == PLUCK_OK)
+        pairs->items[pairs->n - 1].value_length =
+            pairs->n_values - pairs->items[pairs->n - 1].value_at;
 }
 
 /* The pairs as an object. Of pairs with the same name the last one counts. */
 static pluck_status write_json(text_pairs *pairs, char **json)
 {
-    size_t size = 4, n = 0, line = 1;
+    size_t size = pairs->line + 5, n = 0, line = 1;
     for (size_t i = 0; i < pairs->n; i++) {
         const text_pair *pair = &pairs->items[i];
         size += pair->name_length + pair->value_length + 8;
@@ -157,7 +158,6 @@ static pluck_status write_json(text_pairs *pairs, char **json)
                 memcmp(pairs->items[j].name, pair->name, pair->name_length) == 0)
                 pairs->items[j].is_over = true;
     }
-    size += pairs->line + 1;
     char *out = plk_alloc(pairs->allocator, size, 1);
     if (!out)
         return plk_fail_nomem(pairs->err, size);
@@ -180,12 +180,6 @@ static pluck_status write_json(text_pairs *pairs, char **json)
     return PLUCK_OK;
 }
 
-static void close_pairs(text_pairs *pairs)
-{
-    plk_free(pairs->allocator, pairs->items);
-    plk_free(pairs->allocator, pairs->values);
-}
-
 static text_pairs open_pairs(const char *text, size_t n, const pluck_allocator *allocator,
                              pluck_error *err)
 {
@@ -199,7 +193,8 @@ static text_pairs open_pairs(const char *text, size_t n, const pluck_allocator *
 
 static int peek(const text_pairs *pairs)
 {
-    return pairs->at < pairs->size ? (unsigned char)pairs->text[pairs->at] : -1;
+    bool has_more = pairs->at < pairs->size && pairs->status == PLUCK_OK;
+    return has_more ? (unsigned char)pairs->text[pairs->at] : -1;
 }
 
 static void step(text_pairs *pairs)
@@ -258,67 +253,83 @@ static size_t rest_of_line(text_pairs *pairs, const char **start)
 }
 
 /* The value of a command of a Modelfile: in """, in ", or a line. */
-static pluck_status read_modelfile_value(text_pairs *pairs)
+static void read_modelfile_value(text_pairs *pairs)
 {
     const char *start = NULL;
     skip_space(pairs, false);
     size_t left = pairs->size - pairs->at;
     const char *text = pairs->text + pairs->at;
-    size_t mark = left >= 3 && memcmp(text, "\"\"\"", 3) == 0 ? 3 : peek(pairs) == '"';
+    size_t mark = left >= 3 && memcmp(text, "\"\"\"", 3) == 0 ? 3 : peek(pairs) == '"', n = mark;
     if (mark == 0) {
-        size_t n = rest_of_line(pairs, &start);
+        n = rest_of_line(pairs, &start);
         put_scalar(pairs, start, n);
-        return PLUCK_OK;
+        return;
     }
-    size_t n = mark;
     while (n + mark <= left && (memcmp(text + n, "\"\"\"", mark) != 0 ||
                                 (mark == 1 && n + 1 < left && !strchr("\r\n", text[n + 1]))))
         n++;
-    if (n + mark > left)
-        return fail_at(pairs, "the quoted value does not end");
+    if (n + mark > left) {
+        fail_at(pairs, "the quoted value does not end");
+        return;
+    }
     put_string(pairs, text + mark, n - mark);
     for (size_t i = 0; i < n + mark; i++)
         step(pairs);
     (void)rest_of_line(pairs, &start);
-    return PLUCK_OK;
 }
 
-static pluck_status read_modelfile(text_pairs *pairs)
+/* At a command. */
+static void read_command(text_pairs *pairs)
 {
     static const char *const commands[] = {"from",      "license", "template", "system",
                                            "adapter",   "draft",   "renderer", "parser",
                                            "parameter", "message", "requires"};
-    for (;;) {
-        const char *name = NULL;
-        skip_space(pairs, true);
-        if (peek(pairs) == -1)
-            return PLUCK_OK;
-        if (peek(pairs) == '#') {
-            (void)rest_of_line(pairs, &name);
-            continue;
-        }
-        size_t n = read_name(pairs, &name);
-        size_t i = 0, n_commands = sizeof commands / sizeof *commands;
-        while (i < n_commands && !is_word(name, n, commands[i]))
-            i++;
-        if (i == n_commands)
-            return fail_at(pairs, "expected a command of a Modelfile, such as FROM or PARAMETER");
-        name = i == 0 ? "model" : commands[i];
-        n = strlen(name);
-        if (strcmp(name, "parameter") == 0) {
-            skip_space(pairs, false);
-            n = read_name(pairs, &name);
-            if (n == 0)
-                return fail_at(pairs, "PARAMETER needs a name and a value");
-        }
-        pluck_status status = open_pair(pairs, name, n);
-        if (status == PLUCK_OK)
-            status = read_modelfile_value(pairs);
-        if (status == PLUCK_OK)
-            status = close_pair(pairs);
-        if (status != PLUCK_OK)
-            return status;
+    const char *name = NULL;
+    size_t n = read_name(pairs, &name);
+    size_t i = 0, n_commands = sizeof commands / sizeof *commands;
+    while (i < n_commands && !is_word(name, n, commands[i]))
+        i++;
+    if (i == n_commands) {
+        fail_at(pairs, "expected a command of a Modelfile, such as FROM or PARAMETER");
+        return;
     }
+    name = i == 0 ? "model" : commands[i];
+    n = strlen(name);
+    if (strcmp(name, "parameter") == 0) {
+        skip_space(pairs, false);
+        n = read_name(pairs, &name);
+        if (n == 0)
+            fail_at(pairs, "PARAMETER needs a name and a value");
+    }
+    open_pair(pairs, name, n);
+    read_modelfile_value(pairs);
+}
+
+/* Past lines without a setting: blank ones, comments, and in YAML marks of a document. */
+static void skip_lines(text_pairs *pairs, bool yaml)
+{
+    const char *start = NULL;
+    for (skip_space(pairs, true);; skip_space(pairs, true)) {
+        const char *text = pairs->text + pairs->at;
+        bool is_mark = yaml && pairs->size - pairs->at >= 3 && memcmp(text, "---", 3) == 0;
+        if (pairs->status != PLUCK_OK || (peek(pairs) != '#' && !is_mark))
+            return;
+        (void)rest_of_line(pairs, &start);
+    }
+}
+
+/* The text from its first setting on, each of which read takes. */
+static pluck_status read_settings(text_pairs pairs, bool yaml, void (*read)(text_pairs *),
+                                  char **json)
+{
+    for (skip_lines(&pairs, yaml); peek(&pairs) != -1; skip_lines(&pairs, yaml)) {
+        read(&pairs);
+        close_pair(&pairs);
+    }
+    pluck_status status = pairs.status == PLUCK_OK ? write_json(&pairs, json) : pairs.status;
+    plk_free(pairs.allocator, pairs.items);
+    plk_free(pairs.allocator, pairs.values);
+    return status;
 }
 
 pluck_status plk_import_modelfile(const char *text, size_t n, const pluck_allocator *allocator,
@@ -327,20 +338,14 @@ pluck_status plk_import_modelfile(const char *text, size_t n, const pluck_alloca
     text_pairs pairs = open_pairs(text, n, allocator, err);
     const char *name = NULL;
     *json = NULL;
-    for (skip_space(&pairs, true); peek(&pairs) == '#'; skip_space(&pairs, true))
-        (void)rest_of_line(&pairs, &name);
+    skip_lines(&pairs, false);
     text_pairs start = pairs;
     size_t length = read_name(&pairs, &name);
     if (!is_space(peek(&pairs)) ||
         (!is_word(name, length, "from") && !is_word(name, length, "parameter") &&
          !is_word(name, length, "system") && !is_word(name, length, "template")))
         return PLUCK_OK; /* another form of text */
-    pairs = start;
-    pluck_status status = read_modelfile(&pairs);
-    if (status == PLUCK_OK)
-        status = write_json(&pairs, json);
-    close_pairs(&pairs);
-    return status;
+    return read_settings(start, false, read_command, json);
 }
 
 /* How far the line at this place is indented; SIZE_MAX for a line of spaces alone. */
@@ -373,19 +378,8 @@ static void fold_lines(text_pairs *pairs)
         put(pairs, " ", 1);
 }
 
-/* After a backslash. */
-static pluck_status read_escape(text_pairs *pairs)
-{
-    int c = peek(pairs);
-    if (c <= 0 || !strchr("\"\\/bfnrtu", c))
-        return fail_at(pairs, "this escape is not read");
-    put(pairs, (const char[]){'\\', (char)c}, 2);
-    step(pairs);
-    return PLUCK_OK;
-}
-
 /* A text between quotes, over several lines. '' between single quotes is one of them. */
-static pluck_status read_quoted(text_pairs *pairs)
+static void read_quoted(text_pairs *pairs)
 {
     int quote = peek(pairs);
     step(pairs);
@@ -395,7 +389,7 @@ static pluck_status read_quoted(text_pairs *pairs)
         step(pairs);
         if (c == quote && (quote == '"' || peek(pairs) != quote)) {
             put(pairs, "\"", 1);
-            return PLUCK_OK;
+            return;
         }
         if (c == quote)
             step(pairs);
@@ -403,16 +397,20 @@ static pluck_status read_quoted(text_pairs *pairs)
             pairs->n_values = n_kept;
             fold_lines(pairs);
         } else if (c == '\\' && quote == '"') {
-            pluck_status status = read_escape(pairs);
-            if (status != PLUCK_OK)
-                return status;
+            int escaped = peek(pairs);
+            if (escaped <= 0 || !strchr("\"\\/bfnrtu", escaped)) {
+                fail_at(pairs, "this escape is not read");
+                return;
+            }
+            put(pairs, (const char[]){'\\', (char)escaped}, 2);
+            step(pairs);
         } else if (c != '\r') {
             put_byte(pairs, (char)c);
         }
         if (!is_space(c))
             n_kept = pairs->n_values;
     }
-    return fail_at(pairs, "the quoted value does not end");
+    fail_at(pairs, "the quoted value does not end");
 }
 
 /* A plain scalar ends at the end of the line, at " #", and in a list at , and ]. */
@@ -431,70 +429,70 @@ static void read_plain(text_pairs *pairs, bool in_list)
     put_scalar(pairs, start, n);
 }
 
-static pluck_status read_yaml_scalar(text_pairs *pairs, bool in_list)
+static void read_yaml_scalar(text_pairs *pairs, bool in_list)
 {
     int c = peek(pairs);
     if (c == '"' || c == '\'')
-        return read_quoted(pairs);
-    if (c != -1 && strchr("&*!{}[]|>%@`", c))
-        return fail_at(pairs, "only numbers, words, strings and lists of them are read");
-    read_plain(pairs, in_list);
-    return PLUCK_OK;
+        read_quoted(pairs);
+    else if (c != -1 && strchr("&*!{}[]|>%@`", c))
+        fail_at(pairs, "only numbers, words, strings and lists of them are read");
+    else
+        read_plain(pairs, in_list);
 }
 
 /* [a, b] */
-static pluck_status read_flow_list(text_pairs *pairs)
+static void read_flow_list(text_pairs *pairs)
 {
-    bool first = true;
     step(pairs);
     put(pairs, "[", 1);
-    for (skip_space(pairs, true); peek(pairs) != ']'; skip_space(pairs, true)) {
+    skip_space(pairs, true);
+    for (bool first = true; peek(pairs) != ']' && pairs->status == PLUCK_OK; first = false) {
         if (!first)
             put(pairs, ",", 1);
-        pluck_status status = read_yaml_scalar(pairs, true);
-        if (status != PLUCK_OK)
-            return status;
-        first = false;
+        read_yaml_scalar(pairs, true);
         skip_space(pairs, true);
         if (peek(pairs) == ',')
             step(pairs);
         else if (peek(pairs) != ']')
-            return fail_at(pairs, "the list does not end");
+            fail_at(pairs, "the list does not end");
+        skip_space(pairs, true);
     }
-    step(pairs);
+    if (peek(pairs) == ']')
+        step(pairs);
     put(pairs, "]", 1);
-    return PLUCK_OK;
+}
+
+/* Whether the line here is an item of a list: "- a". *indent is how far it is indented. */
+static bool is_item(const text_pairs *pairs, size_t *indent)
+{
+    *indent = indent_of(pairs, pairs->at);
+    return *indent != SIZE_MAX && pairs->at + *indent < pairs->size &&
+           pairs->text[pairs->at + *indent] == '-';
 }
 
 /* Lines that begin with "- ". */
-static pluck_status read_block_list(text_pairs *pairs)
+static void read_block_list(text_pairs *pairs)
 {
-    bool first = true;
+    size_t indent = 0;
     put(pairs, "[", 1);
-    for (;;) {
-        size_t indent = indent_of(pairs, pairs->at);
-        if (indent == SIZE_MAX && peek(pairs) != -1) {
-            end_line(pairs);
-            continue;
-        }
-        if (pairs->at + indent >= pairs->size || pairs->text[pairs->at + indent] != '-')
+    for (bool first = true; peek(pairs) != -1;) {
+        if (is_item(pairs, &indent)) {
+            pairs->at += indent + 1;
+            skip_space(pairs, false);
+            if (!first)
+                put(pairs, ",", 1);
+            read_yaml_scalar(pairs, false);
+            first = false;
+        } else if (indent != SIZE_MAX) {
             break;
-        pairs->at += indent + 1;
-        skip_space(pairs, false);
-        if (!first)
-            put(pairs, ",", 1);
-        pluck_status status = read_yaml_scalar(pairs, false);
-        if (status != PLUCK_OK)
-            return status;
-        first = false;
+        }
         end_line(pairs);
     }
     put(pairs, "]", 1);
-    return PLUCK_OK;
 }
 
 /* | keeps line breaks, > makes spaces of them. Ends before a line that is not indented. */
-static pluck_status read_block_scalar(text_pairs *pairs)
+static void read_block_scalar(text_pairs *pairs)
 {
     bool folds = peek(pairs) == '>';
     size_t indent = SIZE_MAX;
@@ -519,64 +517,50 @@ static pluck_status read_block_scalar(text_pairs *pairs)
             step(pairs);
     }
     put(pairs, "\"", 1);
-    return PLUCK_OK;
 }
 
-static pluck_status read_yaml_value(text_pairs *pairs)
+static void read_yaml_value(text_pairs *pairs)
 {
+    size_t indent = 0;
     skip_space(pairs, false);
     int c = peek(pairs);
-    pluck_status status = PLUCK_OK;
-    if (c == '|' || c == '>')
-        return read_block_scalar(pairs);
-    if (c == '[')
-        status = read_flow_list(pairs);
-    else if (c == '\n' || c == '#' || c == -1) {
+    if (c == '|' || c == '>') {
+        read_block_scalar(pairs);
+        return;
+    }
+    if (c == '\n' || c == '#' || c == -1) {
         end_line(pairs);
-        size_t indent = indent_of(pairs, pairs->at);
-        if (indent != SIZE_MAX && pairs->at + indent < pairs->size &&
-            pairs->text[pairs->at + indent] == '-')
-            return read_block_list(pairs);
-        if (indent != SIZE_MAX && indent > 0 && pairs->at + indent < pairs->size)
-            return fail_at(pairs, "settings inside settings are not read");
-        put(pairs, "null", 4);
-        return PLUCK_OK;
-    } else
-        status = read_yaml_scalar(pairs, false);
-    if (status != PLUCK_OK)
-        return status;
+        if (is_item(pairs, &indent))
+            read_block_list(pairs);
+        else if (indent != SIZE_MAX && indent > 0 && pairs->at + indent < pairs->size)
+            fail_at(pairs, "settings inside settings are not read");
+        else
+            put(pairs, "null", 4);
+        return;
+    }
+    if (c == '[')
+        read_flow_list(pairs);
+    else
+        read_yaml_scalar(pairs, false);
     skip_space(pairs, false);
     if (peek(pairs) != '\n' && peek(pairs) != '#' && peek(pairs) != -1)
-        return fail_at(pairs, "nothing may follow the value");
+        fail_at(pairs, "nothing may follow the value");
     end_line(pairs);
-    return PLUCK_OK;
 }
 
-static pluck_status read_yaml(text_pairs *pairs)
+/* name: value */
+static void read_yaml_pair(text_pairs *pairs)
 {
-    for (;;) {
-        const char *name = NULL;
-        skip_space(pairs, true);
-        if (peek(pairs) == -1)
-            return PLUCK_OK;
-        if (peek(pairs) == '#' ||
-            (pairs->size - pairs->at >= 3 && memcmp(pairs->text + pairs->at, "---", 3) == 0)) {
-            end_line(pairs);
-            continue;
-        }
-        size_t n = read_name(pairs, &name);
-        skip_space(pairs, false);
-        if (n == 0 || peek(pairs) != ':')
-            return fail_at(pairs, "expected a name and a value: 'top_k: 40'");
-        step(pairs);
-        pluck_status status = open_pair(pairs, name, n);
-        if (status == PLUCK_OK)
-            status = read_yaml_value(pairs);
-        if (status == PLUCK_OK)
-            status = close_pair(pairs);
-        if (status != PLUCK_OK)
-            return status;
+    const char *name = NULL;
+    size_t n = read_name(pairs, &name);
+    skip_space(pairs, false);
+    if (n == 0 || peek(pairs) != ':') {
+        fail_at(pairs, "expected a name and a value: 'top_k: 40'");
+        return;
     }
+    step(pairs);
+    open_pair(pairs, name, n);
+    read_yaml_value(pairs);
 }
 
 pluck_status plk_import_yaml(const char *text, size_t n, const pluck_allocator *allocator,
@@ -585,19 +569,11 @@ pluck_status plk_import_yaml(const char *text, size_t n, const pluck_allocator *
     text_pairs pairs = open_pairs(text, n, allocator, err);
     const char *name = NULL;
     *json = NULL;
-    for (skip_space(&pairs, true);
-         peek(&pairs) == '#' || (n - pairs.at >= 3 && memcmp(pairs.text + pairs.at, "---", 3) == 0);
-         skip_space(&pairs, true))
-        (void)rest_of_line(&pairs, &name);
+    skip_lines(&pairs, true);
     text_pairs start = pairs;
     size_t length = read_name(&pairs, &name);
     skip_space(&pairs, false);
     if (length == 0 || peek(&pairs) != ':')
         return PLUCK_OK; /* another form of text */
-    pairs = start;
-    pluck_status status = read_yaml(&pairs);
-    if (status == PLUCK_OK)
-        status = write_json(&pairs, json);
-    close_pairs(&pairs);
-    return status;
+    return read_settings(start, true, read_yaml_pair, json);
 }

@@ -13,96 +13,76 @@
  */
 #include "config/import_impl.h"
 
-#include <math.h>
-
 /* Whether repetition has a stage of its own. */
 static bool repeats(const plk_import *import)
 {
     return plk_import_number_at(import, "repetition_penalty", 1) != 1;
 }
 
-static pluck_status start(plk_import *import)
+static void start(plk_import *import)
 {
     import->greedy = plk_import_number_at(import, "temperature", 1) == 0;
     plk_import_start_chain(import, "min_tokens logit_bias penalties");
     if (repeats(import))
         plk_import_append(import, "penalties", 1);
-    static const char *const rest[] = {"temperature", "min_p", "top_k", "top_p"};
-    for (size_t i = 0; i < sizeof rest / sizeof *rest; i++)
-        plk_import_append(import, rest[i], 0);
-    return PLUCK_OK;
+    plk_import_append(import, "temperature min_p top_k top_p", 0);
 }
 
 /* What lies between 0 and 0.01 becomes 0.01. */
-static pluck_status read_temperature(plk_import *import, const plk_import_rule *rule,
-                                     const plk_json_node *node)
+static void read_temperature(plk_import *import, const plk_import_rule *rule,
+                             const plk_json_node *node)
 {
     static const plk_import_limits raised = {.low = 0.01, .high = 2};
     plk_import_rule mapped = *rule;
     double value = plk_import_number_at(import, rule->key, 1);
     if (value > 0 && value < 0.01)
         mapped.limits = &raised;
-    return plk_import_number(import, &mapped, node);
+    plk_import_number(import, &mapped, node);
 }
 
 /* A second stage if repetition has one. */
-static pluck_status read_penalty(plk_import *import, const plk_import_rule *rule,
-                                 const plk_json_node *node)
+static void read_penalty(plk_import *import, const plk_import_rule *rule, const plk_json_node *node)
 {
-    if (plk_import_is_off(import, "0", node))
-        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
     import->part = repeats(import) ? 1 : 0;
-    return plk_import_number(import, rule, node);
-}
-
-static pluck_status read_min_tokens(plk_import *import, const plk_import_rule *rule,
-                                    const plk_json_node *node)
-{
-    const plk_json_node *stops = plk_import_member_of(import, "stop_token_ids");
-    char *tokens = NULL;
-    bool done = true;
     if (plk_import_is_off(import, "0", node))
-        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
-    pluck_status status = stops ? plk_import_token_list(import, stops, &tokens) : PLUCK_OK;
-    if (status != PLUCK_OK)
-        return status;
-    if (!tokens)
-        return plk_import_say(import, PLUCK_IMPORT_REFUSED,
-                              "needs stop_token_ids, which is missing, and the model's end-of-text "
-                              "token, which vLLM adds; give both as min_tokens_ids");
-    status = plk_import_set(import, "min_tokens_ids", tokens, &done);
-    plk_free(import->allocator, tokens);
-    if (status == PLUCK_OK && done)
-        status = plk_import_number(import, rule, node);
-    return status == PLUCK_OK
-               ? plk_import_say(import, PLUCK_IMPORT_REFUSED,
-                                "vLLM also bans the model's end-of-text token, whose id is not "
-                                "here; add it to min_tokens_ids")
-               : status;
+        plk_import_say(import, PLUCK_IMPORT_IGNORED, PLK_NO_EFFECT);
+    else
+        plk_import_number(import, rule, node);
 }
 
-static pluck_status finish(plk_import *import)
+static void read_min_tokens(plk_import *import, const plk_import_rule *rule,
+                            const plk_json_node *node)
 {
-    pluck_status status = plk_import_set_window(import, "-1", !repeats(import));
-    import->part = 1;
-    if (status == PLUCK_OK)
-        status = plk_import_set_window(import, "-1", true);
-    import->part = 0;
-    if (status != PLUCK_OK || plk_import_member_of(import, "seed") || import->greedy)
-        return status;
-    return plk_import_default(import, "seed", "seed", "\"random\"");
+    static const char if_none[] =
+        "needs stop_token_ids, which is missing, and the model's end-of-text token, which vLLM "
+        "adds; give both as min_tokens_ids";
+    static const char also[] =
+        "vLLM also bans the model's end-of-text token, whose id is not here; "
+        "add it to min_tokens_ids";
+    const plk_json_node *stops = plk_import_member_of(import, "stop_token_ids");
+    if (plk_import_is_off(import, "0", node)) {
+        plk_import_say(import, PLUCK_IMPORT_IGNORED, PLK_NO_EFFECT);
+        return;
+    }
+    char *tokens = plk_import_token_list(import, stops);
+    if (tokens && plk_import_try(import, "min_tokens_ids", tokens))
+        plk_import_number(import, rule, node);
+    plk_import_say(import, PLUCK_IMPORT_REFUSED, "%s", tokens ? also : if_none);
+    plk_free(import->allocator, tokens);
+}
+
+static const plk_import_default defaults[] = {
+    {"seed", "seed", "\"random\"", NULL},
+    {NULL, NULL, NULL, NULL},
+};
+
+static void finish(plk_import *import)
+{
+    plk_import_set_window(import, 0, "-1", !repeats(import));
+    plk_import_set_window(import, 1, "-1", true);
 }
 
 static const plk_import_limits temperature = {.low = 0, .high = 2, .outside = PLK_IMPORT_REJECTS};
-static const plk_import_limits top_p = {
-    .low = 0, .high = 1, .outside = PLK_IMPORT_REJECTS, .above_low = true};
-static const plk_import_limits unit = {.low = 0, .high = 1, .outside = PLK_IMPORT_REJECTS};
-static const plk_import_limits from_1 = {
-    .low = 1, .high = (double)INFINITY, .outside = PLK_IMPORT_REJECTS};
-static const plk_import_limits from_0 = {
-    .low = 0, .high = (double)INFINITY, .outside = PLK_IMPORT_REJECTS};
-static const plk_import_limits above_0 = {
-    .low = 0, .high = (double)INFINITY, .outside = PLK_IMPORT_REJECTS, .above_low = true};
 static const plk_import_limits penalty = {.low = -2, .high = 2, .outside = PLK_IMPORT_REJECTS};
 static const plk_import_limits bias = {.low = -100, .high = 100, .outside = PLK_IMPORT_CLAMPS};
 
@@ -110,38 +90,24 @@ static const plk_import_limits bias = {.low = -100, .high = 100, .outside = PLK_
 #define PLUGIN      "for extensions of the server, which pluck does not know"
 
 static const plk_import_rule rules[] = {
-    {.key = "temperature",
-     .read = read_temperature,
-     .flat_key = "temperature",
-     .limits = &temperature},
-    {.key = "top_p", .read = plk_import_random_number, .flat_key = "top_p", .limits = &top_p},
+    {.key = "temperature", .read = read_temperature, .limits = &temperature},
+    {.key = "top_p", .read = plk_import_random_number, .limits = &plk_rejects_to_0_above_1},
     {.key = "top_k",
      .read = plk_import_random_number,
-     .flat_key = "top_k",
      .off = "0 -1",
-     .limits = &from_1},
-    {.key = "min_p", .read = plk_import_random_number, .flat_key = "min_p", .limits = &unit},
+     .limits = &plk_rejects_below_1},
+    {.key = "min_p", .read = plk_import_random_number, .limits = &plk_rejects_outside_1},
     {.key = "repetition_penalty",
-     .read = plk_import_number,
      .flat_key = "repeat_penalty",
-     .limits = &above_0,
+     .limits = &plk_rejects_to_0,
      .note = "of prompt and output"},
-    {.key = "presence_penalty",
-     .read = read_penalty,
-     .flat_key = "presence_penalty",
-     .limits = &penalty,
-     .note = ONLY_OUTPUT},
-    {.key = "frequency_penalty",
-     .read = read_penalty,
-     .flat_key = "frequency_penalty",
-     .limits = &penalty,
-     .note = ONLY_OUTPUT},
+    {.key = "presence_penalty", .read = read_penalty, .limits = &penalty, .note = ONLY_OUTPUT},
+    {.key = "frequency_penalty", .read = read_penalty, .limits = &penalty, .note = ONLY_OUTPUT},
     {.key = "logit_bias", .read = plk_import_bias_map, .limits = &bias},
     {.key = "seed", .read = plk_import_seed},
     {.key = "min_tokens",
      .read = read_min_tokens,
-     .flat_key = "min_tokens",
-     .limits = &from_0,
+     .limits = &plk_rejects_below_0,
      .note = "with min_tokens_ids from stop_token_ids"},
     PLK_REFUSE("bad_words", "[]",
                "words need a vocabulary; add their token ids to the result as bad_words_ids"),
@@ -202,5 +168,6 @@ const plk_importer plk_import_vllm = {
     .wrappers = "extra_body sampling_params",
     .lax = true,
     .start = start,
+    .defaults = defaults,
     .finish = finish,
 };

@@ -117,11 +117,10 @@ static void move_last(sampler_order *order, const char *name)
 static void read_priority(const plk_import *import, sampler_order *order)
 {
     const plk_json_node *node = plk_import_member_of(import, "sampler_priority");
-    for (const plk_json_node *item = node ? plk_json_child(node) : NULL; item;
-         item = plk_json_sibling(item))
+    for (const plk_json_node *item = plk_json_child(node); item; item = plk_json_sibling(item))
         if (plk_json_is(item, PLK_JSON_STRING))
             list(order, plk_json_string(item), strlen(plk_json_string(item)));
-    if (node && plk_json_is(node, PLK_JSON_STRING))
+    if (plk_json_is(node, PLK_JSON_STRING))
         list_text(order, plk_json_string(node));
     if (order->n == 0)
         list_text(order, default_priority);
@@ -134,10 +133,9 @@ static void read_priority(const plk_import *import, sampler_order *order)
     for (size_t i = 0; i < N_NAMES; i++)
         if (!order->listed[i])
             all.items[all.n++] = i;
-    for (size_t i = 0; i < order->n; i++)
-        all.items[all.n++] = order->items[i];
-    memcpy(order->items, all.items, sizeof all.items);
-    order->n = all.n;
+    memcpy(all.items + all.n, order->items, order->n * sizeof *order->items);
+    all.n += order->n;
+    *order = all;
 }
 
 /* Whether both temperatures act; one alone is in part 0. */
@@ -191,7 +189,7 @@ static void append_sampler(plk_import *import, const sampler_name *sampler)
 }
 
 /* The chain up to the first draw that acts. */
-static pluck_status start(plk_import *import)
+static void start(plk_import *import)
 {
     sampler_order order = {.n = 0};
     const char *previous = "";
@@ -216,89 +214,101 @@ static pluck_status start(plk_import *import)
             plk_import_append(import, "penalties", penalty_parts[n_penalties++]);
         previous = sampler->name;
     }
-    return PLUCK_OK;
 }
 
 static const char after_draw[] = "comes after mirostat or adaptive_p, which leaves one token";
 
-/* Keys of samplers that never change which token is the most probable do not matter to greedy. */
-static pluck_status read_truncation(plk_import *import, const plk_import_rule *rule,
-                                    const plk_json_node *node)
+static bool dry_acts(const plk_import *import)
 {
-    if (import->mirostat != 0 && !plk_import_runs(import, rule->stage))
-        return plk_import_say(import, PLUCK_IMPORT_IGNORED, after_draw);
-    return import->mirostat != 0 ? plk_import_number(import, rule, node)
-                                 : plk_import_random_number(import, rule, node);
+    return plk_import_number_at(import, "dry_multiplier", 0) > 0 && plk_import_runs(import, "dry");
+}
+
+static const char *why_idle(const plk_import *import, const plk_import_rule *rule)
+{
+    const char *key = rule->key;
+    if (strncmp(key, "dry_", 4) == 0 && strcmp(key, "dry_multiplier") != 0 && !dry_acts(import))
+        return "dry is off";
+    if (strncmp(key, "mirostat_", 9) == 0 && import->mirostat != 2)
+        return mirostat_acts(import) ? after_draw : "mirostat acts in mode 2 only";
+    if (strncmp(key, "adaptive_", 9) == 0 && import->mirostat != -1)
+        return adapts(import) ? after_draw : "adaptive_target 0 is off";
+    return NULL;
+}
+
+/* Keys of samplers that never change which token is the most probable do not matter to greedy. */
+static void read_truncation(plk_import *import, const plk_import_rule *rule,
+                            const plk_json_node *node)
+{
+    if (import->mirostat == 0)
+        plk_import_random_number(import, rule, node);
+    else if (plk_import_runs(import, rule->stage))
+        plk_import_number(import, rule, node);
+    else
+        plk_import_say(import, PLUCK_IMPORT_IGNORED, after_draw);
 }
 
 /* Keys of samplers that may change it. */
-static pluck_status read_sampler(plk_import *import, const plk_import_rule *rule,
-                                 const plk_json_node *node)
+static void read_sampler(plk_import *import, const plk_import_rule *rule, const plk_json_node *node)
 {
-    if (import->mirostat != 0 && !plk_import_runs(import, rule->stage))
-        return strcmp(rule->stage, "no_repeat_ngram") == 0
-                   ? plk_import_refuse(import, rule, node)
-                   : plk_import_say(import, PLUCK_IMPORT_IGNORED, after_draw);
-    return plk_import_number(import, rule, node);
+    if (import->mirostat == 0 || plk_import_runs(import, rule->stage))
+        plk_import_number(import, rule, node);
+    else if (strcmp(rule->stage, "no_repeat_ngram") == 0)
+        plk_import_refuse(import, rule, node);
+    else
+        plk_import_say(import, PLUCK_IMPORT_IGNORED, after_draw);
 }
 
-static pluck_status read_temperature(plk_import *import, const plk_import_rule *rule,
-                                     const plk_json_node *node)
+static void read_temperature(plk_import *import, const plk_import_rule *rule,
+                             const plk_json_node *node)
 {
     if (plk_import_is_off(import, "0", node))
-        return plk_import_say(import, PLUCK_IMPORT_MAPPED, "draw: greedy");
-    if (plk_import_is_true(import, "dynamic_temperature") && !has_both_temperatures(import))
-        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
-    return read_truncation(import, rule, node);
+        plk_import_say(import, PLUCK_IMPORT_MAPPED, "draw: greedy");
+    else if (plk_import_is_true(import, "dynamic_temperature") && !has_both_temperatures(import))
+        plk_import_say(import, PLUCK_IMPORT_IGNORED, PLK_NO_EFFECT);
+    else
+        read_truncation(import, rule, node);
 }
 
-static pluck_status read_dynamic(plk_import *import, const plk_import_rule *rule,
-                                 const plk_json_node *node)
+static void read_dynamic(plk_import *import, const plk_import_rule *rule, const plk_json_node *node)
 {
-    if (!plk_import_is_true(import, "dynamic_temperature"))
-        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "dynamic_temperature is off");
-    if (import->greedy && import->mirostat == 0)
-        return plk_import_random_number(import, rule, node);
-    if (!plk_import_runs(import, "temperature"))
-        return plk_import_say(import, PLUCK_IMPORT_IGNORED, after_draw);
-    if (plk_json_is_bool(node))
-        return plk_import_say(import, PLUCK_IMPORT_MAPPED, "dynatemp_range");
-    if (rule->flat_key) {
+    if (!plk_import_is_true(import, "dynamic_temperature")) {
+        plk_import_say(import, PLUCK_IMPORT_IGNORED, "dynamic_temperature is off");
+    } else if (import->greedy && import->mirostat == 0) {
+        plk_import_random_number(import, rule, node);
+    } else if (!plk_import_runs(import, "temperature")) {
+        plk_import_say(import, PLUCK_IMPORT_IGNORED, after_draw);
+    } else if (plk_json_is_bool(node)) {
+        plk_import_say(import, PLUCK_IMPORT_MAPPED, "dynatemp_range");
+    } else if (strcmp(rule->key, "dynatemp_exponent") == 0) {
         import->part = has_both_temperatures(import) ? DYNAMIC_PART : 0;
-        return plk_import_number(import, rule, node);
+        plk_import_number(import, rule, node);
+    } else {
+        (void)plk_import_number_of(import, node);
+        plk_import_say(import, PLUCK_IMPORT_MAPPED, "temperature and dynatemp_range");
     }
-    double value = 0;
-    pluck_status status = plk_import_number_of(import, node, &value);
-    return status == PLUCK_OK
-               ? plk_import_say(import, PLUCK_IMPORT_MAPPED, "temperature and dynatemp_range")
-               : status;
 }
 
 /* Multiplied by 1e-4. */
-static pluck_status read_cutoff(plk_import *import, const plk_import_rule *rule,
-                                const plk_json_node *node)
+static void read_cutoff(plk_import *import, const plk_import_rule *rule, const plk_json_node *node)
 {
-    double value = 0;
-    bool done = true;
-    pluck_status status = plk_import_number_of(import, node, &value);
-    if (status != PLUCK_OK || !(value > 0) || value * 1e-4 >= 1 || import->greedy ||
+    double value = plk_import_number_of(import, node);
+    if (!(value > 0) || value * 1e-4 >= 1 || import->greedy ||
         !plk_import_runs(import, rule->stage))
-        return status == PLUCK_OK ? read_truncation(import, rule, node) : status;
-    status = plk_import_set_number(import, rule->flat_key, value * 1e-4, &done);
-    return status == PLUCK_OK && done
-               ? plk_import_say(import, PLUCK_IMPORT_MAPPED, "%s: in units of 1e-4", rule->flat_key)
-               : status;
+        read_truncation(import, rule, node);
+    else if (plk_import_try_number(import, rule->flat_key, value * 1e-4))
+        plk_import_say(import, PLUCK_IMPORT_MAPPED, "%s: in units of 1e-4", rule->flat_key);
 }
 
 /* In the part of its stage, which is found as the chain was made. */
-static pluck_status read_penalty(plk_import *import, const plk_import_rule *rule,
-                                 const plk_json_node *node)
+static void read_penalty(plk_import *import, const plk_import_rule *rule, const plk_json_node *node)
 {
     sampler_order order = {.n = 0};
     const char *previous = "";
     size_t n = 0;
-    if (import->mirostat != 0 && !plk_import_runs(import, "penalties"))
-        return plk_import_say(import, PLUCK_IMPORT_IGNORED, after_draw);
+    if (import->mirostat != 0 && !plk_import_runs(import, "penalties")) {
+        plk_import_say(import, PLUCK_IMPORT_IGNORED, after_draw);
+        return;
+    }
     read_priority(import, &order);
     for (size_t i = 0; i < order.n && counts(import, rule->key); i++) {
         const char *name = names[order.items[i]].name;
@@ -310,216 +320,142 @@ static pluck_status read_penalty(plk_import *import, const plk_import_rule *rule
         previous = name;
     }
     import->part = n > 0 ? penalty_parts[n - 1] : 0;
-    return plk_import_number(import, rule, node);
+    plk_import_number(import, rule, node);
 }
 
-static bool dry_acts(const plk_import *import)
+static void read_range(plk_import *import, const plk_import_rule *rule, const plk_json_node *node)
 {
-    return plk_import_number_at(import, "dry_multiplier", 0) > 0 && plk_import_runs(import, "dry");
-}
-
-static pluck_status read_range(plk_import *import, const plk_import_rule *rule,
-                               const plk_json_node *node)
-{
-    double value = 0;
+    double value = plk_import_number_of(import, node);
     (void)rule;
-    pluck_status status = plk_import_number_of(import, node, &value);
-    if (status != PLUCK_OK)
-        return status;
     if (!penalises(import) && !dry_acts(import))
-        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "no penalty acts");
-    if (value < 0 && penalises(import))
-        return plk_import_say(import, PLUCK_IMPORT_REFUSED,
-                              "below 0 it leaves out the first tokens, which pluck does not do");
-    return plk_import_say(import, PLUCK_IMPORT_MAPPED,
-                          value <= 0 ? "repeat_last_n: all tokens" : "repeat_last_n");
+        plk_import_say(import, PLUCK_IMPORT_IGNORED, "no penalty acts");
+    else if (value < 0 && penalises(import))
+        plk_import_say(import, PLUCK_IMPORT_REFUSED,
+                       "below 0 it leaves out the first tokens, which pluck does not do");
+    else
+        plk_import_say(import, PLUCK_IMPORT_MAPPED,
+                       value <= 0 ? "repeat_last_n: all tokens" : "repeat_last_n");
 }
 
-static pluck_status read_dry(plk_import *import, const plk_import_rule *rule,
-                             const plk_json_node *node)
-{
-    if (strcmp(rule->key, "dry_multiplier") == 0)
-        return read_sampler(import, rule, node);
-    if (!dry_acts(import))
-        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "dry is off");
-    return rule->flat_key ? plk_import_number(import, rule, node)
-                          : plk_import_refuse(import, rule, node);
-}
-
-static pluck_status read_mirostat(plk_import *import, const plk_import_rule *rule,
-                                  const plk_json_node *node)
-{
-    if (import->mirostat != 2)
-        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "%s",
-                              mirostat_acts(import) ? after_draw : "mirostat acts in mode 2 only");
-    if (rule->flat_key)
-        return plk_import_number(import, rule, node);
-    return plk_import_say(import, PLUCK_IMPORT_MAPPED, "draw: mirostat_v2");
-}
-
-static pluck_status read_adaptive(plk_import *import, const plk_import_rule *rule,
-                                  const plk_json_node *node)
-{
-    if (import->mirostat != -1)
-        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "%s",
-                              adapts(import) ? after_draw : "adaptive_target 0 is off");
-    return plk_import_number(import, rule, node);
-}
-
-static pluck_status read_do_sample(plk_import *import, const plk_import_rule *rule,
-                                   const plk_json_node *node)
+static void read_order_key(plk_import *import, const plk_import_rule *rule,
+                           const plk_json_node *node)
 {
     (void)rule;
-    if (!plk_json_is_bool(node))
-        return plk_json_fail(import->json, node, import->err, "expected true or false, not %s",
-                             plk_json_kind_name(node));
-    return plk_import_say(import, PLUCK_IMPORT_MAPPED,
-                          plk_json_is(node, PLK_JSON_TRUE) ? "draw: categorical" : "draw: greedy");
+    if (!plk_json_is(node, PLK_JSON_STRING) && !plk_json_is(node, PLK_JSON_ARRAY) &&
+        !plk_json_is_bool(node))
+        plk_import_fail_kind(import, node, "names of samplers");
+    plk_import_say(import, PLUCK_IMPORT_MAPPED, "the order of the stages");
 }
 
-static pluck_status read_order_key(plk_import *import, const plk_import_rule *rule,
-                                   const plk_json_node *node)
-{
-    (void)rule;
-    if (plk_json_is(node, PLK_JSON_STRING) || plk_json_is(node, PLK_JSON_ARRAY) ||
-        plk_json_is_bool(node))
-        return plk_import_say(import, PLUCK_IMPORT_MAPPED, "the order of the stages");
-    return plk_json_fail(import->json, node, import->err, "expected names of samplers, not %s",
-                         plk_json_kind_name(node));
-}
-
-static pluck_status finish_temperature(plk_import *import)
+static void finish_temperature(plk_import *import)
 {
     double low = plk_import_number_at(import, "dynatemp_low", 1);
     double high = plk_import_number_at(import, "dynatemp_high", 1);
-    bool done = true;
     if (!plk_import_is_true(import, "dynamic_temperature") ||
         (import->greedy && import->mirostat == 0) || !plk_import_runs(import, "temperature"))
-        return PLUCK_OK;
-    if (high < low || low < 0)
-        return plk_import_say_of(import, "dynatemp_low", PLUCK_IMPORT_REFUSED,
-                                 "pluck needs 0 <= dynatemp_low <= dynatemp_high");
+        return;
+    if (high < low || low < 0) {
+        plk_import_say_of(import, "dynatemp_low", PLUCK_IMPORT_REFUSED,
+                          "pluck needs 0 <= dynatemp_low <= dynatemp_high");
+        return;
+    }
     import->part = has_both_temperatures(import) ? DYNAMIC_PART : 0;
-    pluck_status status = plk_import_set_number(import, "temperature", (low + high) / 2, &done);
-    if (status == PLUCK_OK)
-        status = plk_import_set_number(import, "dynatemp_range", (high - low) / 2, &done);
+    (void)plk_import_try_number(import, "temperature", (low + high) / 2);
+    (void)plk_import_try_number(import, "dynatemp_range", (high - low) / 2);
     import->part = 0;
-    return status;
 }
 
-static pluck_status finish_windows(plk_import *import)
+static void finish_windows(plk_import *import)
 {
     char window[24];
     double n = plk_import_number_at(import, "repetition_penalty_range", 1024);
-    bool absent = !plk_import_member_of(import, "repetition_penalty_range");
-    pluck_status status = PLUCK_OK;
     n = n <= 0 || n > 1 << 24 ? -1 : trunc(n);
     snprintf(window, sizeof window, "%.0f", n);
-    for (size_t i = 0; i < 3 && status == PLUCK_OK && penalises(import); i++) {
-        import->part = penalty_parts[i];
-        status = plk_import_set_window(import, window, false);
-    }
-    import->part = 0;
-    if (status == PLUCK_OK && dry_acts(import))
-        status = plk_import_set(import, "dry_penalty_last_n", window, NULL);
-    if (status == PLUCK_OK && absent && (penalises(import) || dry_acts(import)))
+    for (size_t i = 0; i < 3 && penalises(import); i++)
+        plk_import_set_window(import, penalty_parts[i], window, false);
+    if (dry_acts(import))
+        (void)plk_import_set(import, "dry_penalty_last_n", window);
+    if (!plk_import_member_of(import, "repetition_penalty_range") &&
+        (penalises(import) || dry_acts(import)))
         plk_import_say_of(import, "repetition_penalty_range", PLUCK_IMPORT_MAPPED,
                           "repeat_last_n: absent; the default of %s is 1024",
                           import->importer->title);
-    if (status == PLUCK_OK && dry_acts(import) &&
-        !plk_import_member_of(import, "dry_sequence_breakers"))
+    if (dry_acts(import) && !plk_import_member_of(import, "dry_sequence_breakers"))
         plk_import_say_of(import, "dry_sequence_breakers", PLUCK_IMPORT_REFUSED,
                           "absent; the texts \\n : \" * break, whose token ids have to be given as "
                           "dry_sequence_breakers");
-    return status;
 }
 
-static pluck_status finish_draw(plk_import *import)
+static void finish(plk_import *import)
 {
+    bool request =
+        plk_import_member_of(import, "messages") || plk_import_member_of(import, "prompt");
     const char *draw = import->mirostat == 2    ? "\"mirostat_v2\""
                        : import->mirostat == -1 ? "\"adaptive_p\""
                        : import->greedy         ? "\"greedy\""
                                                 : NULL;
+    finish_temperature(import);
+    finish_windows(import);
     if (plk_import_number_at(import, "xtc_probability", 0) > 0 && plk_import_runs(import, "xtc"))
         plk_import_say_of(import, "xtc_protect", PLUCK_IMPORT_REFUSED,
                           "absent; the newline and the end-of-text token are protected from xtc, "
                           "whose ids have to be given as xtc_protect");
-    return draw ? plk_import_set(import, "draw", draw, NULL) : PLUCK_OK;
-}
-
-static pluck_status finish(plk_import *import)
-{
-    bool request =
-        plk_import_member_of(import, "messages") || plk_import_member_of(import, "prompt");
-    pluck_status status = finish_temperature(import);
-    if (status == PLUCK_OK)
-        status = finish_windows(import);
-    if (status == PLUCK_OK)
-        status = finish_draw(import);
-    if (status == PLUCK_OK && request && !import->greedy && plk_import_runs(import, "top_p") &&
+    if (draw)
+        (void)plk_import_set(import, "draw", draw);
+    if (request && !import->greedy && plk_import_runs(import, "top_p") &&
         !plk_import_member_of(import, "top_p") && !plk_import_member_of(import, "preset"))
-        status = plk_import_default(import, "top_p", "top_p", "0.95");
-    if (status == PLUCK_OK && !plk_import_member_of(import, "seed") &&
+        plk_import_set_default(import, "top_p", "top_p", "0.95");
+    if (!plk_import_member_of(import, "seed") &&
         (!import->greedy || import->mirostat != 0 || plk_import_configures(import, "xtc")))
-        status = plk_import_default(import, "seed", "seed", "\"random\"");
-    return status;
+        plk_import_set_default(import, "seed", "seed", "\"random\"");
 }
 
-static const plk_import_limits above_0 = {
-    .low = 0, .high = (double)INFINITY, .outside = PLK_IMPORT_REJECTS, .above_low = true};
-static const plk_import_limits from_0 = {
-    .low = 0, .high = (double)INFINITY, .outside = PLK_IMPORT_REJECTS};
-static const plk_import_limits unit = {.low = 0, .high = 1, .outside = PLK_IMPORT_REJECTS};
-static const plk_import_limits clamped = {.low = 0, .high = 1};
 static const plk_import_limits decay = {.low = -(double)INFINITY, .high = 0.99};
 
-#define SAMPLER(name, how, to, in) .key = name, .read = how, .flat_key = to, .stage = in
-#define DRY(name)                  .key = name, .read = read_dry, .flat_key = name, .stage = "dry"
+#define SAMPLER(name, how, in)     .key = name, .read = how, .stage = in
+#define RENAMED(name, how, to, in) .key = name, .read = how, .flat_key = to, .stage = in
 
 static const plk_import_rule rules[] = {
-    {.key = "do_sample", .read = read_do_sample},
-    {SAMPLER("temperature", read_temperature, "temperature", "temperature"), .limits = &above_0},
-    {.key = "dynamic_temperature", .read = read_dynamic, .stage = "temperature"},
-    {.key = "dynatemp_low", .read = read_dynamic, .stage = "temperature"},
-    {.key = "dynatemp_high", .read = read_dynamic, .stage = "temperature"},
-    {SAMPLER("dynatemp_exponent", read_dynamic, "dynatemp_exponent", "temperature")},
-    {SAMPLER("smoothing_factor", read_truncation, "smoothing_factor", "smoothing"), .off = "<=0"},
-    {SAMPLER("smoothing_curve", read_truncation, "smoothing_curve", "smoothing")},
-    {SAMPLER("top_p", read_truncation, "top_p", "top_p"), .off = ">=1", .off_as = "1",
-     .limits = &from_0},
-    {SAMPLER("top_k", read_truncation, "top_k", "top_k"), .off = "0", .limits = &from_0},
-    {SAMPLER("min_p", read_truncation, "min_p", "min_p"), .limits = &unit},
-    {SAMPLER("top_n_sigma", read_truncation, "top_n_sigma", "top_n_sigma"), .off = "<=0",
+    {.key = "do_sample", .read = plk_import_switch},
+    {SAMPLER("temperature", read_temperature, "temperature"), .limits = &plk_rejects_to_0},
+    {.key = "dynamic_temperature", .read = read_dynamic},
+    {.key = "dynatemp_low", .read = read_dynamic},
+    {.key = "dynatemp_high", .read = read_dynamic},
+    {.key = "dynatemp_exponent", .read = read_dynamic},
+    {SAMPLER("smoothing_factor", read_truncation, "smoothing"), .off = "<=0"},
+    {SAMPLER("smoothing_curve", read_truncation, "smoothing")},
+    {SAMPLER("top_p", read_truncation, "top_p"), .off = ">=1", .off_as = "1",
+     .limits = &plk_rejects_below_0},
+    {SAMPLER("top_k", read_truncation, "top_k"), .off = "0", .limits = &plk_rejects_below_0},
+    {SAMPLER("min_p", read_truncation, "min_p"), .limits = &plk_rejects_outside_1},
+    {SAMPLER("top_n_sigma", read_truncation, "top_n_sigma"), .off = "<=0",
      .note = "the original divides by n - 1 and counts banned tokens as 0"},
-    {SAMPLER("typical_p", read_truncation, "typical_p", "typical"), .off = ">=1", .off_as = "1",
-     .limits = &above_0},
-    {SAMPLER("epsilon_cutoff", read_cutoff, "epsilon_cutoff", "epsilon_cutoff"),
-     .off = "<=0 >=10000"},
-    {SAMPLER("eta_cutoff", read_cutoff, "eta_cutoff", "eta_cutoff"), .off = "<=0 >=10000"},
-    {SAMPLER("tfs", read_truncation, "tfs_z", "tail_free"), .off = "<0 >=1", .off_as = "1"},
-    {SAMPLER("top_a", read_truncation, "top_a", "top_a"), .off = "<=0 >1"},
-    {SAMPLER("xtc_threshold", read_sampler, "xtc_threshold", "xtc"), .limits = &clamped},
-    {SAMPLER("xtc_probability", read_sampler, "xtc_probability", "xtc"), .limits = &clamped},
-    {SAMPLER("adaptive_target", read_adaptive, "adaptive_target", NULL)},
-    {SAMPLER("adaptive_decay", read_adaptive, "adaptive_decay", NULL), .limits = &decay},
-    {SAMPLER("mirostat_mode", read_mirostat, NULL, NULL)},
-    {SAMPLER("mirostat_tau", read_mirostat, "mirostat_tau", NULL)},
-    {SAMPLER("mirostat_eta", read_mirostat, "mirostat_eta", NULL)},
-    {DRY("dry_multiplier"), .off = "<=0",
+    {SAMPLER("typical_p", read_truncation, "typical"), .off = ">=1", .off_as = "1",
+     .limits = &plk_rejects_to_0},
+    {SAMPLER("epsilon_cutoff", read_cutoff, "epsilon_cutoff"), .off = "<=0 >=10000"},
+    {SAMPLER("eta_cutoff", read_cutoff, "eta_cutoff"), .off = "<=0 >=10000"},
+    {RENAMED("tfs", read_truncation, "tfs_z", "tail_free"), .off = "<0 >=1", .off_as = "1"},
+    {SAMPLER("top_a", read_truncation, "top_a"), .off = "<=0 >1"},
+    {SAMPLER("xtc_threshold", read_sampler, "xtc"), .limits = &plk_clamps_at_0_and_1},
+    {SAMPLER("xtc_probability", read_sampler, "xtc"), .limits = &plk_clamps_at_0_and_1},
+    {.key = "adaptive_target"},
+    {.key = "adaptive_decay", .limits = &decay},
+    {.key = "mirostat_mode", .read = plk_import_mapped, .note = "draw: mirostat_v2"},
+    {.key = "mirostat_tau"},
+    {.key = "mirostat_eta"},
+    {SAMPLER("dry_multiplier", read_sampler, "dry"), .off = "<=0",
      .note = "matches of more than 50 tokens count as 50 there"},
-    {DRY("dry_allowed_length")},
-    {DRY("dry_base")},
-    {.key = "dry_sequence_breakers",
-     .read = read_dry,
-     .stage = "dry",
-     .off = "\"\" []",
-     .note = "texts need a vocabulary; give their token ids as dry_sequence_breakers"},
-    {SAMPLER("repetition_penalty", read_penalty, "repeat_penalty", NULL), .limits = &above_0},
-    {SAMPLER("frequency_penalty", read_penalty, "frequency_penalty", NULL)},
-    {SAMPLER("presence_penalty", read_penalty, "presence_penalty", NULL)},
+    {.key = "dry_allowed_length"},
+    {.key = "dry_base"},
+    PLK_REFUSE("dry_sequence_breakers", "\"\" []",
+               "texts need a vocabulary; give their token ids as dry_sequence_breakers"),
+    {RENAMED("repetition_penalty", read_penalty, "repeat_penalty", NULL),
+     .limits = &plk_rejects_to_0},
+    {.key = "frequency_penalty", .read = read_penalty},
+    {.key = "presence_penalty", .read = read_penalty},
     {.key = "repetition_penalty_range", .read = read_range},
-    {SAMPLER("no_repeat_ngram_size", read_sampler, "no_repeat_ngram_size", "no_repeat_ngram"),
-     .off = "<=0", .note = "comes after mirostat or adaptive_p, whose token it may ban"},
+    {SAMPLER("no_repeat_ngram_size", read_sampler, "no_repeat_ngram"), .off = "<=0",
+     .note = "comes after mirostat or adaptive_p, whose token it may ban"},
     {.key = "temperature_last", .read = read_order_key},
     {.key = "sampler_priority", .read = read_order_key},
     {.key = "seed", .read = plk_import_seed},
@@ -560,6 +496,7 @@ const plk_importer plk_import_webui = {
     .order = "logit_bias",
     .lax = true,
     .start = start,
+    .why_idle = why_idle,
     .finish = finish,
     .convert = plk_import_yaml,
 };
