@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Writes the tables of docs/performance.md and bench/README.md from the results of bench/run.
 
-    bench/performance_tables.py RESULTS_FOLDER [ROOT]
+    bench/performance_tables.py RESULTS_FOLDER [ROOT] [--only NAME,NAME]
 
 ROOT is the folder that holds both pages (default: the repository). A table stands between the lines
-"<!-- table: NAME -->" and "<!-- end of table -->"; everything else in a page is left as it is. A
-table whose results are missing says so.
+"<!-- table: NAME -->" and "<!-- end of table -->"; everything else in a page is left as it is, and
+so are tables that --only does not name. A table whose results are missing says so.
 """
+import argparse
 import json
 import pathlib
 import re
@@ -226,6 +227,30 @@ def llama_table(folder):
                   "survivors", "libllama's"], rows)
 
 
+def end_to_end_records(folder, part):
+    return [r for r in measured(load(folder, "end_to_end")) if r["part"] == part]
+
+
+def end_to_end_table(folder):
+    rows = []
+    for r in end_to_end_records(folder, "end to end"):
+        is_first = r["way"] == "llama.cpp"
+        rows.append([r["chain"] if is_first else "", r["way"], microseconds(r["decode_ns"]),
+                     microseconds(r["sample_ns"]), f"{1e9 / r['token_ns']['median']:,.0f}",
+                     "" if is_first else f"{1 / r['token_ratio']['median']:.2f}"])
+    return table(["chain", "sampler", "decoding, µs", "sampling, µs", "tokens per second",
+                  "times llama.cpp's"], rows)
+
+
+def in_a_chain_table(folder):
+    rows = [[r["chain"], microseconds(r["llama_ns"]), microseconds(r["chain_ns"]),
+             with_range(r["chain_ratio"]), microseconds(r["direct_ns"]),
+             f"{r['direct_ratio']['median']:.3f}"]
+            for r in end_to_end_records(folder, "in a chain")]
+    return table(["chain", "llama.cpp, µs", "pluck in the chain, µs", "of llama.cpp's time",
+                  "pluck alone, µs", "of llama.cpp's time"], rows)
+
+
 def results_table(folder):
     found = {(r["logits"], r["n_vocab"], r["chain"]): r for r in measured(load(folder, "llama"))}
     rows = []
@@ -251,8 +276,8 @@ def python_peers_table(folder):
 
 PAGES = {
     "docs/performance.md": {
-        "results": results_table, "chains": chains_table, "reports": reports_table,
-        "sizes": sizes_table,
+        "end to end": end_to_end_table, "in a chain": in_a_chain_table, "results": results_table,
+        "chains": chains_table, "reports": reports_table, "sizes": sizes_table,
         "types": types_table, "logits": logits_table, "batch": batch_table,
         "libllama": llama_table, "python peers": python_peers_table, "machine": machine_table,
     },
@@ -261,15 +286,21 @@ PAGES = {
 
 
 def main():
-    if len(sys.argv) not in (2, 3):
-        print(__doc__)
-        return 2
-    folder = pathlib.Path(sys.argv[1])
-    root = pathlib.Path(sys.argv[2]) if len(sys.argv) == 3 else pathlib.Path(__file__).parent.parent
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("root", type=pathlib.Path, nargs="?",
+                        default=pathlib.Path(__file__).parent.parent)
+    parser.add_argument("--only", default="")
+    arguments = parser.parse_args()
+    folder, root = arguments.folder, arguments.root
+    only = arguments.only.split(",") if arguments.only else []
     for name, tables in PAGES.items():
         page = root / name
         text = page.read_text(encoding="utf-8")
         for title, make in tables.items():
+            if only and title not in only:
+                continue
             pattern = rf"(<!-- table: {title} -->\n).*?(<!-- end of table -->)"
             text, n = re.subn(pattern, lambda m, make=make: f"{m[1]}{make(folder)}\n{m[2]}", text,
                               flags=re.DOTALL)
