@@ -7,8 +7,9 @@
  * Tokens come straight from the logits (pluck_llama_sample), with --chain through a chain of
  * llama.cpp that holds pluck's sampler: the text is the same. --greedy-check prints the most
  * probable tokens by both ways and by llama.cpp's own greedy sampler; exit status 1 if they differ.
- * --threads: llama.cpp's choice unless given. --backends: the folder of libggml-cpu*.so, if it is
- * not that of the libraries. examples/llama_cpp/run builds and runs it.
+ * --threads (default: one per processor, at most 4; more than there are makes llama.cpp crawl).
+ * --backends: the folder of libggml-cpu*.so, if it is not that of the libraries.
+ * examples/llama_cpp/run builds and runs it.
  */
 #include <pluck/llama.h>
 #include <pluck/pluck.h>
@@ -18,8 +19,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef _WIN32
+#    include <windows.h>
+#else
+#    include <unistd.h>
+#endif
 
-enum { MAX_PROMPT = 512, PIECE_BYTES = 256, TEXT_BYTES = 1 << 16, CONTEXT = 2048 };
+enum { MAX_PROMPT = 512, PIECE_BYTES = 256, TEXT_BYTES = 1 << 16, CONTEXT = 2048, MAX_THREADS = 4 };
 
 typedef struct options {
     const char *model, *prompt, *config, *backends;
@@ -42,12 +48,27 @@ static void quiet(enum ggml_log_level level, const char *message, void *user)
         fputs(message, stderr);
 }
 
+static int default_threads(void)
+{
+#ifdef _WIN32
+    SYSTEM_INFO info;
+    GetSystemInfo(&info);
+    long n = (long)info.dwNumberOfProcessors;
+#else
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+#endif
+    return n < 1 ? 1 : n < MAX_THREADS ? (int)n : MAX_THREADS;
+}
+
 static bool parse(int argc, char **argv, options *o)
 {
-    *o = (options){.prompt = "Once upon a time", .config = "{}", .n_tokens = 128};
+    *o = (options){.prompt = "Once upon a time",
+                   .config = "{}",
+                   .n_tokens = 128,
+                   .n_threads = default_threads()};
     for (int i = 1; i < argc; i++) {
         const char *next = i + 1 < argc ? argv[i + 1] : NULL;
-        const bool has_value = next && strncmp(argv[i], "--", 2) == 0;
+        bool has_value = next && strncmp(argv[i], "--", 2) == 0;
         if (strcmp(argv[i], "--chain") == 0)
             o->chain = true;
         else if (strcmp(argv[i], "--greedy-check") == 0)
@@ -67,7 +88,7 @@ static bool parse(int argc, char **argv, options *o)
         else
             return false;
     }
-    return o->model && o->n_tokens > 0 && o->n_tokens <= CONTEXT - MAX_PROMPT;
+    return o->model && o->n_threads > 0 && o->n_tokens > 0 && o->n_tokens <= CONTEXT - MAX_PROMPT;
 }
 
 static void add_piece(text *t, const struct llama_vocab *vocab, llama_token token)
@@ -145,8 +166,7 @@ static bool generate(struct llama_model *model, way how, const char *config, con
     struct llama_context_params params = llama_context_default_params();
     bool done = false;
     params.n_ctx = CONTEXT;
-    if (o->n_threads > 0)
-        params.n_threads = params.n_threads_batch = o->n_threads;
+    params.n_threads = params.n_threads_batch = o->n_threads;
     out->n = 0;
     struct llama_context *ctx = llama_init_from_model(model, params);
     struct llama_sampler *smpl = make_sampler(how, config, llama_vocab_n_tokens(vocab));
@@ -170,8 +190,7 @@ static int greedy_check(struct llama_model *model, const options *o)
     printf(
         "pluck, from the logits:\n%s%s\n\npluck, in a chain:\n%s%s\n\nllama.cpp's greedy:\n%s%s\n",
         o->prompt, direct.bytes, o->prompt, chain.bytes, o->prompt, llama.bytes);
-    const bool same =
-        strcmp(direct.bytes, llama.bytes) == 0 && strcmp(chain.bytes, llama.bytes) == 0;
+    bool same = strcmp(direct.bytes, llama.bytes) == 0 && strcmp(chain.bytes, llama.bytes) == 0;
     puts(same ? "\nthe same text" : "\nthe texts differ");
     return same ? EXIT_SUCCESS : EXIT_FAILURE;
 }
