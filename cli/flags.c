@@ -40,9 +40,7 @@ const command *const commands[] = {&sample_command,
 
 const flag map_group[] = {
     FLAG_TITLE("Input"),
-    {.name = "no-map",
-     .kind = FLAG_SWITCH,
-     .at = offsetof(input_flags, no_map),
+    {FLAG(SWITCH, "no-map", input_flags, no_map),
      .help = "read dumps and models into memory instead of mapping them: for files that change "
              "meanwhile and for slow networks"},
     FLAG_END,
@@ -50,29 +48,16 @@ const flag map_group[] = {
 
 const flag input_group[] = {
     FLAG_TITLE("Input"),
-    {.name = "tensor",
-     .kind = FLAG_TEXT,
-     .value = "NAME",
-     .at = offsetof(input_flags, tensor),
+    {FLAG(TEXT, "tensor", input_flags, tensor), .value = "NAME",
      .help = "name of the tensor that holds the logits, in npz, safetensors and torch files "
              "(default: 'logits', or the only one)"},
-    {.name = "vocab-size",
-     .kind = FLAG_COUNT,
-     .value = "N",
-     .at = offsetof(input_flags, vocab_size),
-     .min = 1,
-     .max = PLUCK_MAX_VOCAB,
+    {FLAG(COUNT, "vocab-size", input_flags, vocab_size), .min = 1, .max = PLUCK_MAX_VOCAB,
      .help = "number of values per row, for raw files and for rows that name only some tokens"},
-    {.name = "dtype",
-     .kind = FLAG_CHOICE,
-     .value = "f32|f16|bf16",
-     .at = offsetof(input_flags, dtype),
+    {FLAG(CHOICE, "dtype", input_flags, dtype), .value = "f32|f16|bf16",
      .help = "type of the values of raw files, and of 16-bit integers in other files (default: "
              "f32)"},
-    {.name = "input-format",
-     .kind = FLAG_CHOICE,
+    {FLAG(CHOICE, "input-format", input_flags, format),
      .value = "auto|npy|safetensors|raw|npz|llama-kl|jsonl|torch|text|json",
-     .at = offsetof(input_flags, format),
      .help = "format of the dump (default: auto, by its content)"},
     FLAG_GROUP(map_group, input_flags, tensor),
     FLAG_END,
@@ -80,41 +65,24 @@ const flag input_group[] = {
 
 const flag vocab_group[] = {
     FLAG_TITLE("Vocabulary"),
-    {.name = "vocab",
-     .kind = FLAG_INPUT,
-     .value = "FILE",
-     .at = offsetof(vocab_flags, file),
+    {FLAG(INPUT, "vocab", vocab_flags, file),
      .help = "texts of the tokens: one per line, JSON (a list, a map, a tokenizer.json), "
              "tiktoken, a SentencePiece .model or a GGUF model; each may be packed by gzip"},
-    {.name = "added-tokens",
-     .kind = FLAG_INPUT,
-     .value = "FILE",
-     .at = offsetof(vocab_flags, added),
+    {FLAG(INPUT, "added-tokens", vocab_flags, added),
      .help = "tokens that are not in --vocab: added_tokens.json or tokenizer_config.json"},
-    {.name = "vocab-encoding",
-     .kind = FLAG_CHOICE,
+    {FLAG(CHOICE, "vocab-encoding", vocab_flags, encoding),
      .value = "auto|plain|gpt2|sentencepiece|wordpiece",
-     .at = offsetof(vocab_flags, encoding),
      .help = "how the vocabulary spells bytes (default: auto, by its tokens)"},
-    {.name = "short-vocab",
-     .kind = FLAG_SWITCH,
-     .at = offsetof(vocab_flags, is_short),
+    {FLAG(SWITCH, "short-vocab", vocab_flags, is_short),
      .help = "allow a vocabulary that is shorter than the rows: the last tokens have no text"},
     FLAG_END,
 };
 
 const flag config_group[] = {
     FLAG_TITLE("Configuration"),
-    {.name = "config",
-     .letter = 'c',
-     .kind = FLAG_INPUT,
-     .value = "FILE",
-     .at = offsetof(config_flags, file),
+    {FLAG(INPUT, "config", config_flags, file), .letter = 'c',
      .help = "read the configuration from a JSON file; - is standard input"},
-    {.name = "preset",
-     .kind = FLAG_TEXT,
-     .value = "NAME",
-     .at = offsetof(config_flags, preset),
+    {FLAG(TEXT, "preset", config_flags, preset), .value = "NAME",
      .help = "start from a built-in configuration; pluck config init --list lists them"},
     {.kind = FLAG_KEYS, .at = offsetof(config_flags, keys)},
     FLAG_END,
@@ -168,10 +136,7 @@ const flag targets_flag[] = {
 };
 
 const flag quiet_flag[] = {
-    {.name = "quiet",
-     .letter = 'q',
-     .kind = FLAG_SWITCH,
-     .at = offsetof(call, is_quiet),
+    {FLAG(SWITCH, "quiet", call, is_quiet), .letter = 'q',
      .help = "print no progress bar and no notes"},
     FLAG_END,
 };
@@ -337,6 +302,9 @@ static size_t count_flags(const flag *entries)
     return n;
 }
 
+static const char *const value_names[FLAG_KEY + 1] = {
+    [FLAG_INPUT] = "FILE", [FLAG_OUTPUT] = "FILE", [FLAG_COUNT] = "N", [FLAG_NUMBER] = "X"};
+
 static bool add_table(flag_set *set, const flag *entries, size_t at)
 {
     for (const flag *f = entries; f && f->kind != FLAG_LAST; f++) {
@@ -347,8 +315,10 @@ static bool add_table(flag_set *set, const flag *entries, size_t at)
             if (!flag_set_add_keys(set, at + f->at))
                 return false;
         } else {
-            set->flags[set->n] = *f;
-            set->flags[set->n++].at += at;
+            flag *added = &set->flags[set->n++];
+            *added = *f;
+            added->at += at;
+            added->value = f->value ? f->value : value_names[f->kind];
         }
     }
     return true;

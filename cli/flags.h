@@ -34,7 +34,7 @@ typedef struct flag {
     const char *name; /* "top-k", without the dashes */
     char letter;      /* 'o' for -o, or 0            */
     flag_kind kind;
-    const char *value; /* "FILE", or the words of a choice; NULL for a switch */
+    const char *value; /* "A:B", or the words of a choice; NULL: see flag_set_create() */
     const char *help;  /* no full stop */
     size_t at;         /* of the value in the struct */
     uint64_t min, max;
@@ -45,6 +45,9 @@ typedef struct flag {
     const struct flag *group;
 } flag;
 
+/* The beginning of a flag whose value goes to a member of a struct. */
+#define FLAG(of_kind, of_name, type, member)                                                       \
+    .name = (of_name), .kind = FLAG_##of_kind, .at = offsetof(type, member)
 #define FLAG_GROUP(table, type, member)                                                            \
     {                                                                                              \
         .kind = FLAG_TABLE, .group = (table), .at = offsetof(type, member)                         \
@@ -121,7 +124,8 @@ typedef struct flag_set {
     key_value *key_values; /* room for those of one command line */
 } flag_set;
 
-/* n_words is the limit of the flags that are given. false: memory ran out, and nothing is held. */
+/* n_words is the limit of the flags that are given. A value without a name gets FILE, N or X by the
+ * kind of the flag. false: memory ran out, and nothing is held. */
 bool flag_set_create(flag_set *set, const command *c, size_t n_words);
 void flag_set_destroy(flag_set *set);
 

@@ -352,13 +352,9 @@ static int run(const void *given)
 
 static const flag flags[] = {
     FLAG_TITLE("Manual"),
-    {.name = "all",
-     .kind = FLAG_SWITCH,
-     .at = offsetof(help_flags, all),
+    {FLAG(SWITCH, "all", help_flags, all),
      .help = "print everything about COMMAND, as COMMAND --help=all does"},
-    {.name = "man",
-     .kind = FLAG_SWITCH,
-     .at = offsetof(help_flags, man),
+    {FLAG(SWITCH, "man", help_flags, man),
      .help = "print the manual page of pluck, or of COMMAND, for man(1)"},
     FLAG_END,
 };

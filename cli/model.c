@@ -16,10 +16,7 @@
 
 const flag head_group[] = {
     FLAG_TITLE("Dense heads"),
-    {.name = "bias",
-     .kind = FLAG_INPUT,
-     .value = "FILE",
-     .at = offsetof(head_flags, bias),
+    {FLAG(INPUT, "bias", head_flags, bias),
      .help = "bias of a dense head whose weights are a .npy file"},
     FLAG_GROUP(isa_flag, head_flags, isa),
     FLAG_END,

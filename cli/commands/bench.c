@@ -683,11 +683,7 @@ static int run(const void *given)
 static const flag flags[] = {
     FLAG_TITLE("Measuring"),
     FLAG_GROUP(rows_flag, bench_flags, rows),
-    {.name = "seconds",
-     .kind = FLAG_COUNT,
-     .value = "N",
-     .at = offsetof(bench_flags, seconds),
-     .max = 3600,
+    {FLAG(COUNT, "seconds", bench_flags, seconds), .max = 3600,
      .help = "measure for about N seconds (default: 2)"},
     FLAG_GROUP(isa_flag, bench_flags, isa),
     FLAG_GROUP(format_flag, bench_flags, format),

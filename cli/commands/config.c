@@ -256,10 +256,7 @@ const command config_show_command = {
 
 static const flag init_table[] = {
     FLAG_TITLE("Presets"),
-    {.name = "list",
-     .kind = FLAG_SWITCH,
-     .at = offsetof(init_flags, list),
-     .help = "list the presets"},
+    {FLAG(SWITCH, "list", init_flags, list), .help = "list the presets"},
     FLAG_END,
 };
 

@@ -105,17 +105,12 @@ static int run(const void *given)
 
 static const flag flags[] = {
     FLAG_TITLE("Import"),
-    {.name = "from",
-     .kind = FLAG_CHOICE,
+    {FLAG(CHOICE, "from", import_flags, from),
      .value =
          "auto|huggingface|llama.cpp|vllm|openai|text-generation-webui|koboldcpp|ollama|exllamav3",
-     .at = offsetof(import_flags, from),
      .help = "engine that the configuration is for (default: auto, by its keys or its form)"},
     FLAG_GROUP(format_flag, import_flags, format),
-    {.name = "quiet",
-     .letter = 'q',
-     .kind = FLAG_SWITCH,
-     .at = offsetof(import_flags, call.is_quiet),
+    {FLAG(SWITCH, "quiet", import_flags, call.is_quiet), .letter = 'q',
      .help = "print only the keys that were refused"},
     FLAG_END,
 };

@@ -176,10 +176,7 @@ static int run(const void *given)
 
 static const flag flags[] = {
     FLAG_TITLE("Counts"),
-    {.name = "counts",
-     .kind = FLAG_INPUT,
-     .value = "FILE",
-     .at = offsetof(stats_flags, counts),
+    {FLAG(INPUT, "counts", stats_flags, counts),
      .help = "how often each token occurs: whole numbers as .npy or text, in the order of the "
              "tokens"},
     FLAG_GROUP(format_flag, stats_flags, format),
