@@ -401,8 +401,6 @@ static int run(const void *given)
     return complain(EXIT_USAGE, "unknown shell '%s'; bash, zsh and fish are known", c->words[0]);
 }
 
-static const char *const examples[] = {"pluck completions bash > pluck.bash", NULL};
-
 const command completions_command = {
     .name = "completions",
     .synopsis = "bash|zsh|fish",
@@ -411,7 +409,7 @@ const command completions_command = {
              "~/.local/share/bash-completion/completions/pluck. For zsh, put it into a "
              "directory of $fpath as _pluck, and for fish into "
              "~/.config/fish/completions/pluck.fish.",
-    .examples = examples,
+    .examples = {"pluck completions bash > pluck.bash"},
     .min_words = 1,
     .max_words = 1,
     .word_name = "SHELL",

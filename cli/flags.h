@@ -90,15 +90,15 @@ typedef struct call {
 } call;
 
 typedef struct command {
-    const char *name;            /* "config show"              */
-    const char *synopsis;        /* "DUMP... [options]"        */
-    const char *summary;         /* one line, no full stop     */
-    const char *about;           /* paragraphs, '\n' between   */
-    const char *usual;           /* the flags of the first page of help, "rows draws"; NULL: all */
-    const flag *flags;           /* NULL: none */
-    size_t flags_bytes;          /* of the struct; 0: a call */
-    const void *defaults;        /* such a struct; NULL: all zero */
-    const char *const *examples; /* command lines, NULL-terminated */
+    const char *name;         /* "config show"              */
+    const char *synopsis;     /* "DUMP... [options]"        */
+    const char *summary;      /* one line, no full stop     */
+    const char *about;        /* paragraphs, '\n' between   */
+    const char *usual;        /* the flags of the first page of help, "rows draws"; NULL: all */
+    const flag *flags;        /* NULL: none */
+    size_t flags_bytes;       /* of the struct; 0: a call */
+    const void *defaults;     /* such a struct; NULL: all zero */
+    const char *examples[10]; /* command lines, then NULL */
     size_t min_words, max_words;
     const char *word_name; /* "DUMP" */
     bool words_are_inputs; /* the words are files that are read */

@@ -359,8 +359,6 @@ static const flag flags[] = {
     FLAG_END,
 };
 
-static const char *const examples[] = {"pluck help sample", "pluck help --man > pluck.1", NULL};
-
 const command help_command = {
     .name = "help",
     .synopsis = "[COMMAND]",
@@ -368,7 +366,7 @@ const command help_command = {
     .about = "Without COMMAND: the list of commands.",
     .flags = flags,
     .flags_bytes = sizeof(help_flags),
-    .examples = examples,
+    .examples = {"pluck help sample", "pluck help --man > pluck.1"},
     .max_words = 2,
     .word_name = "COMMAND",
     .run = run,

@@ -693,10 +693,6 @@ static const flag flags[] = {
     FLAG_END,
 };
 
-static const char *const examples[] = {
-    "pluck bench --seconds 1", "pluck bench logits.npy --config config.json --rows 0:8 --seconds 1",
-    "pluck bench --vocab-size 32000 --top-p 0.9 --top-k 40 --seconds 1 --format json", NULL};
-
 const command bench_command = {
     .name = "bench",
     .synopsis = "[DUMP] [options]",
@@ -711,7 +707,9 @@ const command bench_command = {
     .flags = flags,
     .flags_bytes = sizeof(bench_flags),
     .defaults = &(const bench_flags){.seconds = 2},
-    .examples = examples,
+    .examples = {"pluck bench --seconds 1",
+                 "pluck bench logits.npy --config config.json --rows 0:8 --seconds 1",
+                 "pluck bench --vocab-size 32000 --top-p 0.9 --top-k 40 --seconds 1 --format json"},
     .max_words = 1,
     .word_name = "DUMP",
     .words_are_inputs = true,

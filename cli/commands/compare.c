@@ -487,12 +487,6 @@ static const flag flags[] = {
     FLAG_END,
 };
 
-static const char *const examples[] = {
-    "pluck compare a.npy b.npy",
-    "pluck compare logits.npy --config-b config.json --targets targets.npy --vocab vocab.json",
-    "pluck compare a.npy b.npy --max-kl 0.01 --format json",
-    "pluck compare a.npy b.npy --format csv --rows 0:10 -o rows.csv", NULL};
-
 const command compare_command = {
     .name = "compare",
     .synopsis = "A B [options] | A --config-a FILE --config-b FILE",
@@ -510,7 +504,11 @@ const command compare_command = {
     .flags = flags,
     .flags_bytes = sizeof(compare_flags),
     .defaults = &(const compare_flags){.worst = 5, .max_kl = (double)NAN},
-    .examples = examples,
+    .examples =
+        {"pluck compare a.npy b.npy",
+         "pluck compare logits.npy --config-b config.json --targets targets.npy --vocab vocab.json",
+         "pluck compare a.npy b.npy --max-kl 0.01 --format json",
+         "pluck compare a.npy b.npy --format csv --rows 0:10 -o rows.csv"},
     .min_words = 1,
     .max_words = 2,
     .word_name = "DUMP",

@@ -195,16 +195,14 @@ static int init(const void *given)
     return output_finish(&out, code);
 }
 
-static const char *const config_check_examples[] = {
-    "pluck config check config.json", "echo '{\"top_p\": 0.9}' | pluck config check -", NULL};
-
 const command config_check_command = {
     .name = "config check",
     .synopsis = "FILE",
     .summary = "say whether a configuration is valid",
     .about = "Prints the stages that the configuration runs. If it is not valid, prints what is "
              "wrong, where, and what would be right, and ends with status 3. - is standard input.",
-    .examples = config_check_examples,
+    .examples = {"pluck config check config.json",
+                 "echo '{\"top_p\": 0.9}' | pluck config check -"},
     .min_words = 1,
     .max_words = 1,
     .word_name = "FILE",
@@ -212,16 +210,13 @@ const command config_check_command = {
     .run = check,
 };
 
-static const char *const config_schema_examples[] = {"pluck config schema > pluck.schema.json",
-                                                     NULL};
-
 const command config_schema_command = {
     .name = "config schema",
     .synopsis = "",
     .summary = "print the JSON Schema of configurations",
     .about = "Prints a JSON Schema (draft 2020-12) that editors can check configuration files "
              "with.",
-    .examples = config_schema_examples,
+    .examples = {"pluck config schema > pluck.schema.json"},
     .word_name = "",
     .run = schema,
 };
@@ -233,10 +228,6 @@ static const flag show_table[] = {
     FLAG_END,
 };
 
-static const char *const config_show_examples[] = {
-    "pluck config show config.json", "pluck config show config.json --top-k 20 --format json",
-    "pluck config show --preset balanced", NULL};
-
 const command config_show_command = {
     .name = "config show",
     .synopsis = "[FILE] [options]",
@@ -247,7 +238,9 @@ const command config_show_command = {
     .usual = "config preset temperature top-k top-p format",
     .flags = show_table,
     .flags_bytes = sizeof(show_flags),
-    .examples = config_show_examples,
+    .examples = {"pluck config show config.json",
+                 "pluck config show config.json --top-k 20 --format json",
+                 "pluck config show --preset balanced"},
     .max_words = 1,
     .word_name = "FILE",
     .words_are_inputs = true,
@@ -260,9 +253,6 @@ static const flag init_table[] = {
     FLAG_END,
 };
 
-static const char *const config_init_examples[] = {"pluck config init > config.json",
-                                                   "pluck config init --list", NULL};
-
 const command config_init_command = {
     .name = "config init",
     .synopsis = "[PRESET]",
@@ -271,7 +261,7 @@ const command config_init_command = {
              "is a terminal, an explanation of the keys is printed there.",
     .flags = init_table,
     .flags_bytes = sizeof(init_flags),
-    .examples = config_init_examples,
+    .examples = {"pluck config init > config.json", "pluck config init --list"},
     .max_words = 1,
     .word_name = "PRESET",
     .run = init,

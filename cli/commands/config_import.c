@@ -115,11 +115,6 @@ static const flag flags[] = {
     FLAG_END,
 };
 
-static const char *const examples[] = {
-    "pluck config import generation_config.json -q > mine.json",
-    "pluck config import Modelfile --format json",
-    "echo '{\"temperature\": 0.7, \"top_p\": 0.9}' | pluck config import --from vllm - -q", NULL};
-
 const command config_import_command = {
     .name = "config import",
     .synopsis = "FILE [options]",
@@ -134,7 +129,10 @@ const command config_import_command = {
              "with from, config and keys. - is standard input.",
     .flags = flags,
     .flags_bytes = sizeof(import_flags),
-    .examples = examples,
+    .examples =
+        {"pluck config import generation_config.json -q > mine.json",
+         "pluck config import Modelfile --format json",
+         "echo '{\"temperature\": 0.7, \"top_p\": 0.9}' | pluck config import --from vllm - -q"},
     .min_words = 1,
     .max_words = 1,
     .word_name = "FILE",

@@ -203,12 +203,6 @@ static const flag flags[] = {
     FLAG_END,
 };
 
-static const char *const examples[] = {
-    "pluck convert logits.npy -o small.npy --to-dtype f16",
-    "pluck convert logits.npy -o rows.jsonl --rows 0:4 --targets targets.npy",
-    "pluck convert logits.raw --vocab-size 512 -o logits.safetensors",
-    "pluck convert logits.npy --to jsonl --rows 0 -o - | pluck sample -", NULL};
-
 const command convert_command = {
     .name = "convert",
     .synopsis = "DUMP -o FILE [options]",
@@ -220,7 +214,10 @@ const command convert_command = {
     .usual = "output to to-dtype rows targets-out",
     .flags = flags,
     .flags_bytes = sizeof(convert_flags),
-    .examples = examples,
+    .examples = {"pluck convert logits.npy -o small.npy --to-dtype f16",
+                 "pluck convert logits.npy -o rows.jsonl --rows 0:4 --targets targets.npy",
+                 "pluck convert logits.raw --vocab-size 512 -o logits.safetensors",
+                 "pluck convert logits.npy --to jsonl --rows 0 -o - | pluck sample -"},
     .min_words = 1,
     .max_words = 1,
     .word_name = "DUMP",

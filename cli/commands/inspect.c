@@ -195,12 +195,6 @@ static const flag flags[] = {
     FLAG_END,
 };
 
-static const char *const examples[] = {
-    "pluck inspect logits.npy --row 3 --vocab vocab.json",
-    "pluck inspect logits.npy --row 3 --top-k 5 --temperature 0.8",
-    "pluck inspect logits.npy --row -1 --top-p 0.9 --top 3 --format json",
-    "pluck inspect logits.npy --row 3 --top-p 0.9 --min-p 0.1 --explain --token 13,426", NULL};
-
 const command inspect_command = {
     .name = "inspect",
     .synopsis = "DUMP [--row R] [options]",
@@ -216,7 +210,11 @@ const command inspect_command = {
     .flags = flags,
     .flags_bytes = sizeof(inspect_flags),
     .defaults = &(const inspect_flags){.top = 20},
-    .examples = examples,
+    .examples =
+        {"pluck inspect logits.npy --row 3 --vocab vocab.json",
+         "pluck inspect logits.npy --row 3 --top-k 5 --temperature 0.8",
+         "pluck inspect logits.npy --row -1 --top-p 0.9 --top 3 --format json",
+         "pluck inspect logits.npy --row 3 --top-p 0.9 --min-p 0.1 --explain --token 13,426"},
     .min_words = 1,
     .max_words = 1,
     .word_name = "DUMP",

@@ -449,10 +449,6 @@ static const flag flags[] = {
     FLAG_END,
 };
 
-static const char *const examples[] = {
-    "pluck sample logits.npy --top-p 0.9 --format json --trace | pluck replay - logits.npy",
-    "pluck sample a.npy -f json --trace > lines.jsonl && pluck replay lines.jsonl a.npy", NULL};
-
 const command replay_command = {
     .name = "replay",
     .synopsis = "LINES DUMP... [options]",
@@ -465,7 +461,9 @@ const command replay_command = {
              "several dumps each line names its dump, by the name that was given to sample.",
     .flags = flags,
     .flags_bytes = sizeof(replay_flags),
-    .examples = examples,
+    .examples =
+        {"pluck sample logits.npy --top-p 0.9 --format json --trace | pluck replay - logits.npy",
+         "pluck sample a.npy -f json --trace > lines.jsonl && pluck replay lines.jsonl a.npy"},
     .min_words = 2,
     .max_words = SIZE_MAX,
     .word_name = "file of LINES and a DUMP",

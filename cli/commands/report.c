@@ -361,10 +361,6 @@ static const flag flags[] = {
     FLAG_END,
 };
 
-static const char *const examples[] = {
-    "pluck report logits.npy --targets targets.npy --vocab vocab.json -o report.html",
-    "pluck report a.npy b.npy --vocab vocab.json -o report.html", NULL};
-
 const command report_command = {
     .name = "report",
     .synopsis = "DUMP... [options]",
@@ -382,7 +378,8 @@ const command report_command = {
         &(const report_flags){
             .tuning = {.threads = 1, .bootstrap = 1000, .keep = 0.99, .no_curves = true},
             .explore = 12},
-    .examples = examples,
+    .examples = {"pluck report logits.npy --targets targets.npy --vocab vocab.json -o report.html",
+                 "pluck report a.npy b.npy --vocab vocab.json -o report.html"},
     .min_words = 1,
     .max_words = 100,
     .word_name = "DUMP",

@@ -446,15 +446,6 @@ static const flag flags[] = {
     FLAG_END,
 };
 
-static const char *const examples[] = {
-    "echo 1 2 3 4 1 2 3 | pluck softmax --temperature 10",
-    "pluck softmax -2 0 0.5 --sparsemax",
-    "pluck softmax 1 2 3 -inf --log --format json",
-    "pluck softmax 0 1 2 --base 2",
-    "printf '1 2\\n3 4 5\\n' | pluck softmax --lines --entropy --argmax --format csv",
-    "pluck softmax 0.5 1 -1 --target 1 --gradient",
-    NULL};
-
 const command softmax_command = {
     .name = "softmax",
     .synopsis = "[NUMBER...] [options]",
@@ -474,7 +465,11 @@ const command softmax_command = {
                                        .entmax = (double)NAN,
                                        .gumbel = NOT_GIVEN,
                                        .target = NOT_GIVEN},
-    .examples = examples,
+    .examples = {"echo 1 2 3 4 1 2 3 | pluck softmax --temperature 10",
+                 "pluck softmax -2 0 0.5 --sparsemax",
+                 "pluck softmax 1 2 3 -inf --log --format json", "pluck softmax 0 1 2 --base 2",
+                 "printf '1 2\\n3 4 5\\n' | pluck softmax --lines --entropy --argmax --format csv",
+                 "pluck softmax 0.5 1 -1 --target 1 --gradient"},
     .max_words = SIZE_MAX,
     .word_name = "NUMBER",
     .run = run,

@@ -205,9 +205,6 @@ static const flag flags[] = {
     FLAG_END,
 };
 
-static const char *const examples[] = {"pluck stages", "pluck stages top_p",
-                                       "pluck stages --format json", NULL};
-
 const command stages_command = {
     .name = "stages",
     .synopsis = "[NAME] [options]",
@@ -216,7 +213,7 @@ const command stages_command = {
              "which a flat configuration runs them. With NAME: everything about that one.",
     .flags = flags,
     .flags_bytes = sizeof(stages_flags),
-    .examples = examples,
+    .examples = {"pluck stages", "pluck stages top_p", "pluck stages --format json"},
     .max_words = 1,
     .word_name = "NAME",
     .run = run,

@@ -178,9 +178,6 @@ static const flag flags[] = {
     FLAG_END,
 };
 
-static const char *const examples[] = {
-    "pluck tree eval head.npy valid_hidden.npy valid_next.npy --bias bias.npy", NULL};
-
 const command tree_eval_command = {
     .name = "tree eval",
     .synopsis = "HEAD HIDDEN TARGETS [options]",
@@ -192,7 +189,7 @@ const command tree_eval_command = {
     .flags = flags,
     .flags_bytes = sizeof(eval_flags),
     .defaults = &(const eval_flags){.temperature = 1},
-    .examples = examples,
+    .examples = {"pluck tree eval head.npy valid_hidden.npy valid_next.npy --bias bias.npy"},
     .min_words = 3,
     .max_words = 3,
     .word_name = "HEAD HIDDEN TARGETS",

@@ -109,12 +109,6 @@ static const flag distill_table[] = {
     FLAG_END,
 };
 
-static const char *const tree_fit_examples[] = {
-    "pluck tree fit hidden.npy next.npy -o tree.safetensors --threads 0",
-    "pluck tree fit hidden.npy next.npy --tree clusters --vectors head.npy --epochs 20 -o "
-    "t.safetensors",
-    NULL};
-
 const command tree_fit_command = {
     .name = "tree fit",
     .synopsis = "HIDDEN TARGETS -o FILE [options]",
@@ -130,16 +124,16 @@ const command tree_fit_command = {
     .flags = fit_table,
     .flags_bytes = sizeof(training_flags),
     .defaults = &(const training_flags){.threads = 1},
-    .examples = tree_fit_examples,
+    .examples =
+        {"pluck tree fit hidden.npy next.npy -o tree.safetensors --threads 0",
+         "pluck tree fit hidden.npy next.npy --tree clusters --vectors head.npy --epochs 20 -o "
+         "t.safetensors"},
     .min_words = 2,
     .max_words = 2,
     .word_name = "HIDDEN TARGETS",
     .words_are_inputs = true,
     .run = fit,
 };
-
-static const char *const tree_distill_examples[] = {
-    "pluck tree distill head.npy hidden.npy next.npy --bias bias.npy -o tree.safetensors", NULL};
 
 const command tree_distill_command = {
     .name = "tree distill",
@@ -154,7 +148,8 @@ const command tree_distill_command = {
     .flags = distill_table,
     .flags_bytes = sizeof(training_flags),
     .defaults = &(const training_flags){.threads = 1},
-    .examples = tree_distill_examples,
+    .examples =
+        {"pluck tree distill head.npy hidden.npy next.npy --bias bias.npy -o tree.safetensors"},
     .min_words = 3,
     .max_words = 3,
     .word_name = "HEAD HIDDEN TARGETS",

@@ -419,12 +419,6 @@ static const flag flags[] = {
     FLAG_END,
 };
 
-static const char *const examples[] = {
-    "pluck tree predict model.ftz -k 3 < lines.txt",
-    "pluck tree predict model.ftz lines.txt -k 5 --threshold 0.1 --threads 0",
-    "pluck tree predict model.ftz lines.txt --sample --temperature 0.7 --seed 7 --format json",
-    NULL};
-
 const command tree_predict_command = {
     .name = "tree predict",
     .synopsis = "MODEL [INPUT] [options]",
@@ -439,7 +433,10 @@ const command tree_predict_command = {
     .flags = flags,
     .flags_bytes = sizeof(predict_flags),
     .defaults = &(const predict_flags){.top = 1, .threads = 1, .temperature = 1},
-    .examples = examples,
+    .examples = {"pluck tree predict model.ftz -k 3 < lines.txt",
+                 "pluck tree predict model.ftz lines.txt -k 5 --threshold 0.1 --threads 0",
+                 "pluck tree predict model.ftz lines.txt --sample --temperature 0.7 --seed 7 "
+                 "--format json"},
     .min_words = 1,
     .max_words = 2,
     .word_name = "MODEL",

@@ -183,10 +183,6 @@ static const flag flags[] = {
     FLAG_END,
 };
 
-static const char *const examples[] = {"pluck tree stats model.ftz",
-                                       "echo 5 1 1 2 9 | pluck tree stats --counts - --format json",
-                                       NULL};
-
 const command tree_stats_command = {
     .name = "tree stats",
     .synopsis = "[MODEL] [options]",
@@ -197,7 +193,8 @@ const command tree_stats_command = {
              "hierarchical head), or the Huffman tree of --counts.",
     .flags = flags,
     .flags_bytes = sizeof(stats_flags),
-    .examples = examples,
+    .examples = {"pluck tree stats model.ftz",
+                 "echo 5 1 1 2 9 | pluck tree stats --counts - --format json"},
     .max_words = 1,
     .word_name = "MODEL",
     .words_are_inputs = true,

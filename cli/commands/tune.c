@@ -119,14 +119,6 @@ static const flag flags[] = {
     FLAG_END,
 };
 
-static const char *const examples[] = {
-    "pluck tune logits.npy --targets targets.npy",
-    "pluck tune logits.npy --targets targets.npy --format json --threads 0",
-    "pluck tune logits.npy --targets targets.npy --truncate top_p -o tuned.json",
-    "pluck tune logits.npy --objective entropy=2.5 --no-curves",
-    "pluck tune logits.npy --targets targets.npy --cross-validate --svg tuned.svg --csv tuned.csv",
-    NULL};
-
 const command tune_command = {
     .name = "tune",
     .synopsis = "DUMP [--targets FILE] [options]",
@@ -144,7 +136,12 @@ const command tune_command = {
     .flags = flags,
     .flags_bytes = sizeof(tune_flags),
     .defaults = &(const tune_flags){.tuning = {.threads = 1, .bootstrap = 1000, .keep = 0.99}},
-    .examples = examples,
+    .examples = {"pluck tune logits.npy --targets targets.npy",
+                 "pluck tune logits.npy --targets targets.npy --format json --threads 0",
+                 "pluck tune logits.npy --targets targets.npy --truncate top_p -o tuned.json",
+                 "pluck tune logits.npy --objective entropy=2.5 --no-curves",
+                 "pluck tune logits.npy --targets targets.npy --cross-validate --svg tuned.svg "
+                 "--csv tuned.csv"},
     .min_words = 1,
     .max_words = 1,
     .word_name = "DUMP",
