@@ -182,6 +182,25 @@ void texts_give(const token_texts *texts, pluck_sampler_options *options)
     options->token_text_user = (void *)(uintptr_t)&texts->vocab;
 }
 
+void texts_json(const token_texts *texts, output *out, const char *name, pluck_token token)
+{
+    size_t n = 0;
+    if (!texts->name)
+        return;
+    const char *text = texts_get(texts, token, &n);
+    json_key(out, name);
+    output_json_string(out, text, n);
+}
+
+void texts_cell(const token_texts *texts, table *t, pluck_token token, unsigned columns)
+{
+    size_t n = 0;
+    if (!texts->name)
+        return;
+    const char *text = texts_get(texts, token, &n);
+    table_text(t, text, n, columns);
+}
+
 /* Parses text[0] .. text[n - 1]; an empty one has no number. */
 static bool parse_bound(const char *text, size_t n, bool *has, int64_t *value)
 {

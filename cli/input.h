@@ -67,6 +67,11 @@ const char *texts_get(const token_texts *texts, pluck_token token, size_t *n);
  * outlive it. */
 void texts_give(const token_texts *texts, pluck_sampler_options *options);
 
+/* The text of a token as a member of a JSON object and as a cell of a table; nothing if there are
+ * no texts. */
+void texts_json(const token_texts *texts, output *out, const char *name, pluck_token token);
+void texts_cell(const token_texts *texts, table *t, pluck_token token, unsigned columns);
+
 typedef struct row_range {
     bool is_single;
     bool has_first, has_end;

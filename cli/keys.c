@@ -273,9 +273,11 @@ void print_params(output *out, const pluck_stage *stage, const void *params)
 
 static void json_bias_map(output *out, const pluck_bias_map *map)
 {
-    output_char(out, '{');
+    json_open(out, NULL, '{');
     for (size_t i = 0; i < map->n; i++) {
-        output_printf(out, "%s\"%u\":", i > 0 ? "," : "", (unsigned)map->items[i].token);
+        char key[16];
+        snprintf(key, sizeof key, "%u", (unsigned)map->items[i].token);
+        json_key(out, key);
         if (map->items[i].bias < -1e300)
             output_text(out, "false");
         else
@@ -286,11 +288,11 @@ static void json_bias_map(output *out, const pluck_bias_map *map)
 
 void print_params_json(output *out, const pluck_stage *stage, const void *params)
 {
-    output_char(out, '{');
+    json_open(out, NULL, '{');
     for (size_t i = 0; i < stage->n_params; i++) {
         const pluck_param *p = &stage->params[i];
         const void *value = (const char *)params + p->offset_bytes;
-        output_printf(out, "%s\"%s\":", i > 0 ? "," : "", p->name);
+        json_key(out, p->name);
         if (p->type == PLUCK_PARAM_BIAS_MAP)
             json_bias_map(out, value);
         else

@@ -8,6 +8,7 @@
 #include "run_files.h"
 
 #include "base/alloc.h"
+#include "json/write.h"
 
 #include <errno.h>
 #include <math.h>
@@ -232,6 +233,7 @@ void output_flush(output *out)
 
 void output_write(output *out, const char *data, size_t n)
 {
+    out->last = n > 0 ? data[n - 1] : out->last;
     if (out->line.width > 0)
         write_wrapped(out, data, n);
     else
@@ -360,54 +362,104 @@ void output_screen(output *out, screen_text *state, const char *text, size_t n)
     flush_screen(out, state, !text);
 }
 
-static void write_double(output *out, double value)
+/* null in JSON; in CSV one spelling of NaN, whose sign says nothing. */
+static const char *special_name(double value, bool is_csv)
 {
-    char text[32];
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, value);
-        if (strtod(text, NULL) == value)
-            break;
-    }
-    output_text(out, text);
+    const char *infinity = value > 0 ? "inf" : "-inf";
+    return !is_csv ? "null" : isnan(value) ? "nan" : infinity;
 }
 
-static void write_float(output *out, double value)
+static void write_double(output *out, double value, bool is_csv)
 {
-    output_printf(out, "%.9g", value == 0.0 ? 0.0 : value);
+    char text[PLK_NUMBER_TEXT_BYTES];
+    if (isfinite(value))
+        plk_number_write(value, text);
+    output_text(out, isfinite(value) ? text : special_name(value, is_csv));
+}
+
+static void write_float(output *out, double value, bool is_csv)
+{
+    if (isfinite(value))
+        output_printf(out, "%.9g", value == 0.0 ? 0.0 : value);
+    else
+        output_text(out, special_name(value, is_csv));
 }
 
 void output_double(output *out, double value)
 {
-    if (isfinite(value))
-        write_double(out, value);
-    else
-        output_text(out, "null");
+    write_double(out, value, false);
 }
 
 void output_float(output *out, double value)
 {
-    if (isfinite(value))
-        write_float(out, value);
-    else
-        output_text(out, "null");
-}
-
-/* One spelling of what is not a number: its sign says nothing. */
-static bool is_number(output *out, double value)
-{
-    if (isnan(value))
-        output_text(out, "nan");
-    return !isnan(value);
+    write_float(out, value, false);
 }
 
 void output_csv_double(output *out, double value)
 {
-    if (is_number(out, value))
-        write_double(out, value);
+    write_double(out, value, true);
 }
 
 void output_csv_float(output *out, double value)
 {
-    if (is_number(out, value))
-        write_float(out, value);
+    write_float(out, value, true);
+}
+
+void json_key(output *out, const char *name)
+{
+    if (!strchr("{[:\n", out->last))
+        output_char(out, ',');
+    if (name)
+        output_printf(out, "\"%s\":", name);
+}
+
+void json_open(output *out, const char *name, char bracket)
+{
+    json_key(out, name);
+    output_char(out, bracket);
+}
+
+void json_count(output *out, const char *name, uint64_t value)
+{
+    json_key(out, name);
+    output_printf(out, "%llu", (unsigned long long)value);
+}
+
+void json_token(output *out, const char *name, int32_t token)
+{
+    json_key(out, name);
+    output_printf(out, "%d", (int)token);
+}
+
+void json_word64(output *out, const char *name, uint64_t word)
+{
+    json_key(out, name);
+    output_printf(out, "\"0x%016llx\"", (unsigned long long)word);
+}
+
+void json_bool(output *out, const char *name, bool value)
+{
+    json_key(out, name);
+    output_text(out, value ? "true" : "false");
+}
+
+void json_string(output *out, const char *name, const char *text)
+{
+    json_key(out, name);
+    if (text)
+        output_json_string(out, text, strlen(text));
+    else
+        output_text(out, "null");
+}
+
+void json_double(output *out, const char *name, double value)
+{
+    json_key(out, name);
+    output_double(out, value);
+}
+
+void json_float(output *out, const char *name, double value)
+{
+    json_key(out, name);
+    output_float(out, value);
 }

@@ -85,6 +85,7 @@ typedef struct output {
     int unfinished; /* see run_files.h */
     bool is_open, is_terminal;
     wrapped_line line;
+    char last;       /* what was written last */
     int error;       /* errno of the first failure, or 0 */
     pluck_error err; /* and what the writer said, if it was the writer */
 } output;
@@ -147,6 +148,18 @@ unsigned output_cell(output *out, const char *text, size_t n, unsigned columns);
 
 /* Columns of a cell among others, and of one that ends a line. */
 enum { OUTPUT_CELL_COLUMNS = 22, OUTPUT_TEXT_COLUMNS = 72 };
+
+/* JSON. Everything that follows a name, or with NULL is an item of an array, has a comma before it
+ * where there is one before it. */
+void json_key(output *out, const char *name);
+void json_open(output *out, const char *name, char bracket);
+void json_count(output *out, const char *name, uint64_t value);
+void json_token(output *out, const char *name, int32_t token);
+void json_word64(output *out, const char *name, uint64_t word); /* "0x0123456789abcdef" */
+void json_bool(output *out, const char *name, bool value);
+void json_string(output *out, const char *name, const char *text); /* NULL: null */
+void json_double(output *out, const char *name, double value);
+void json_float(output *out, const char *name, double value);
 
 /* A number as JSON: in as few of 15 to 17 digits as read back to the same double; or one that reads
  * back to the same float, and is never "-0". NaN and infinities are null. */

@@ -39,43 +39,38 @@ pluck_status record_draw(pluck_sampler *sampler, pluck_logits logits, pluck_trac
 
 static void print_list(output *out, const char *name, const token_list *list)
 {
-    output_printf(out, ",\"%s\":[", name);
+    json_open(out, name, '[');
     for (size_t i = 0; i < list->n; i++)
-        output_printf(out, "%s%d", i > 0 ? "," : "", (int)list->tokens[i]);
+        json_token(out, NULL, list->tokens[i]);
     output_char(out, ']');
-}
-
-static void print_double(output *out, const char *name, double value)
-{
-    output_printf(out, ",\"%s\":", name);
-    output_double(out, value);
 }
 
 void print_origin(output *out, const draw_origin *origin, const draw_record *record)
 {
-    output_printf(out, ",\"trace\":{\"format\":%d,\"config\":", TRACE_LINE_FORMAT);
+    json_open(out, "trace", '{');
+    json_count(out, "format", TRACE_LINE_FORMAT);
+    json_key(out, "config");
     output_write(out, origin->config, origin->config_size_bytes);
-    output_printf(out, ",\"seed\":%llu,\"stream\":%llu,\"position\":%llu",
-                  (unsigned long long)origin->seed, (unsigned long long)origin->stream,
-                  (unsigned long long)origin->position);
+    json_count(out, "seed", origin->seed);
+    json_count(out, "stream", origin->stream);
+    json_count(out, "position", origin->position);
     print_list(out, "prompt", &origin->prompt);
     if (origin->is_sequence) {
-        output_printf(out, ",\"first_row\":%llu", (unsigned long long)origin->first_row);
+        json_count(out, "first_row", origin->first_row);
         if (origin->row_step != 1)
-            output_printf(out, ",\"row_step\":%llu", (unsigned long long)origin->row_step);
+            json_count(out, "row_step", origin->row_step);
         print_list(out, "history", &origin->history);
     }
-    output_printf(out, ",\"n_vocab\":%u,\"dtype\":\"%s\",\"logits\":\"0x%016llx\"",
-                  (unsigned)origin->n_vocab, pluck_dtype_name(origin->dtype),
-                  (unsigned long long)origin->hash);
-    print_double(out, "low", record->low);
-    print_double(out, "high", record->high);
-    print_double(out, "at", record->at);
-    output_printf(out, ",\"n_words\":%zu,\"words\":[", record->n_words);
-    size_t n = record->n_words < RECORDED_WORDS ? record->n_words : RECORDED_WORDS;
-    for (size_t i = 0; i < n; i++)
-        output_printf(out, "%s\"0x%016llx\"", i > 0 ? "," : "",
-                      (unsigned long long)record->words[i]);
+    json_count(out, "n_vocab", origin->n_vocab);
+    json_string(out, "dtype", pluck_dtype_name(origin->dtype));
+    json_word64(out, "logits", origin->hash);
+    json_double(out, "low", record->low);
+    json_double(out, "high", record->high);
+    json_double(out, "at", record->at);
+    json_count(out, "n_words", record->n_words);
+    json_open(out, "words", '[');
+    for (size_t i = 0; i < record->n_words && i < RECORDED_WORDS; i++)
+        json_word64(out, NULL, record->words[i]);
     output_text(out, "]}");
 }
 

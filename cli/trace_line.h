@@ -40,7 +40,7 @@ typedef struct draw_origin {
     uint64_t hash; /* of the row */
 } draw_origin;
 
-/* ,"trace":{…} */
+/* "trace":{…}, a member of the object of the draw. */
 void print_origin(output *out, const draw_origin *origin, const draw_record *record);
 
 /* A number that other logits hardly share: of type and values, the same on every machine. Tells

@@ -179,10 +179,10 @@ static void print_epoch(training *t, uint32_t epoch, uint32_t n_epochs, double t
 {
     output *out = &t->out;
     if (t->flags->format == FORMAT_JSON) {
-        output_printf(out, "{\"epoch\":%u,\"loss\":", (unsigned)epoch);
-        output_float(out, train_loss);
-        output_text(out, ",\"validation_perplexity\":");
-        output_float(out, exp(loss));
+        json_open(out, NULL, '{');
+        json_count(out, "epoch", epoch);
+        json_float(out, "loss", train_loss);
+        json_float(out, "validation_perplexity", exp(loss));
         output_text(out, "}\n");
     } else {
         output_printf(out, "epoch %3u of %u  loss %.4f  validation perplexity %.4f\n",
@@ -252,14 +252,12 @@ static void print_result(training *t, double loss)
     bool held_out = t->validation.targets != NULL, has_dense = t->teacher.head != NULL;
     uint64_t n = held_out ? t->validation.hidden.n_rows : t->pairs.hidden.n_rows;
     if (t->flags->format == FORMAT_JSON) {
-        output_printf(out,
-                      "{\"rows\":%llu,\"held_out\":%s,\"tree_perplexity\":", (unsigned long long)n,
-                      held_out ? "true" : "false");
-        output_float(out, exp(loss));
-        if (has_dense) {
-            output_text(out, ",\"dense_perplexity\":");
-            output_float(out, exp(t->dense_loss));
-        }
+        json_open(out, NULL, '{');
+        json_count(out, "rows", n);
+        json_bool(out, "held_out", held_out);
+        json_float(out, "tree_perplexity", exp(loss));
+        if (has_dense)
+            json_float(out, "dense_perplexity", exp(t->dense_loss));
         output_text(out, "}\n");
         return;
     }

@@ -207,36 +207,30 @@ void tuning_print_text(const tuning *t, output *out)
         print_cuts(t, out);
 }
 
-static void member(output *out, const char *name, double value)
-{
-    output_printf(out, ",\"%s\":", name);
-    output_double(out, value);
-}
-
 static void before_after(output *out, const char *name, double before, double after)
 {
-    output_printf(out, ",\"%s_before\":", name);
-    output_double(out, before);
-    output_printf(out, ",\"%s_after\":", name);
-    output_double(out, after);
+    char key[64];
+    snprintf(key, sizeof key, "%s_before", name);
+    json_double(out, key, before);
+    snprintf(key, sizeof key, "%s_after", name);
+    json_double(out, key, after);
 }
 
 static void write_fit(const tuning *t, output *out)
 {
     static const char *const limits[] = {"inside", "at_min", "at_max"};
     const pluck_tune_fit *f = &t->fit;
-    output_text(out, "{\"dump\":");
-    output_json_string(out, t->name, strlen(t->name));
-    output_printf(out, ",\"rows\":%llu,\"objective\":\"%s\"", (unsigned long long)f->rows,
-                  pluck_tune_objective_name(t->options.objective));
-    member(out, "value",
-           t->options.objective >= PLUCK_TUNE_ENTROPY ? t->options.value : (double)NAN);
-    member(out, "temperature", f->temperature);
-    output_printf(out, ",\"limit\":\"%s\"", limits[f->limit]);
-    member(out, "standard_error", f->standard_error);
-    member(out, "interval_low", f->low);
-    member(out, "interval_high", f->high);
-    output_printf(out, ",\"passes\":%u", (unsigned)f->n_passes);
+    bool has_aim = t->options.objective >= PLUCK_TUNE_ENTROPY;
+    json_string(out, "dump", t->name);
+    json_count(out, "rows", f->rows);
+    json_string(out, "objective", pluck_tune_objective_name(t->options.objective));
+    json_double(out, "value", has_aim ? t->options.value : (double)NAN);
+    json_double(out, "temperature", f->temperature);
+    json_string(out, "limit", limits[f->limit]);
+    json_double(out, "standard_error", f->standard_error);
+    json_double(out, "interval_low", f->low);
+    json_double(out, "interval_high", f->high);
+    json_count(out, "passes", f->n_passes);
 }
 
 static void write_stats(const tuning *t, output *out)
@@ -249,25 +243,28 @@ static void write_stats(const tuning *t, output *out)
     before_after(out, "entropy", b->entropy, a->entropy);
     before_after(out, "effective", b->effective, a->effective);
     before_after(out, "confidence", b->confidence, a->confidence);
-    member(out, "accuracy", b->accuracy);
+    json_double(out, "accuracy", b->accuracy);
 }
 
 static void write_bins(const tuning *t, output *out)
 {
-    output_printf(out, ",\"binning\":{\"bins\":%u,\"edges\":\"%s\",\"equal_mass\":%s}",
-                  (unsigned)t->n_bins, t->options.binning.closed_left ? "left" : "right",
-                  t->options.binning.equal_mass ? "true" : "false");
+    json_open(out, "binning", '{');
+    json_count(out, "bins", t->n_bins);
+    json_string(out, "edges", t->options.binning.closed_left ? "left" : "right");
+    json_bool(out, "equal_mass", t->options.binning.equal_mass);
+    output_char(out, '}');
     for (uint32_t i = 0; i < 2 * t->n_bins; i++) {
         const pluck_tune_bin *bin = &t->bins[i];
+        if (i == t->n_bins)
+            output_char(out, ']');
         if (i % t->n_bins == 0)
-            output_printf(out, "%s,\"%s\":[", i > 0 ? "]" : "",
-                          i > 0 ? "bins_after" : "bins_before");
-        output_printf(out, "%s{\"rows\":%llu", i % t->n_bins > 0 ? "," : "",
-                      (unsigned long long)bin->rows);
-        member(out, "low", bin->low);
-        member(out, "high", bin->high);
-        member(out, "confidence", bin->rows > 0 ? bin->confidence : (double)NAN);
-        member(out, "accuracy", bin->rows > 0 ? bin->accuracy : (double)NAN);
+            json_open(out, i > 0 ? "bins_after" : "bins_before", '[');
+        json_open(out, NULL, '{');
+        json_count(out, "rows", bin->rows);
+        json_double(out, "low", bin->low);
+        json_double(out, "high", bin->high);
+        json_double(out, "confidence", bin->rows > 0 ? bin->confidence : (double)NAN);
+        json_double(out, "accuracy", bin->rows > 0 ? bin->accuracy : (double)NAN);
         output_char(out, '}');
     }
     output_char(out, ']');
@@ -275,16 +272,17 @@ static void write_bins(const tuning *t, output *out)
 
 static void write_parts(const tuning *t, output *out)
 {
-    output_text(out, ",\"positions\":[");
+    json_open(out, "positions", '[');
     for (size_t i = 0; i < t->n_parts; i++) {
         const tuning_part *p = &t->parts[i];
-        output_printf(out, "%s{\"first\":%llu,\"end\":%llu,\"rows\":%llu", i > 0 ? "," : "",
-                      (unsigned long long)p->first, (unsigned long long)p->end,
-                      (unsigned long long)p->rows);
+        json_open(out, NULL, '{');
+        json_count(out, "first", p->first);
+        json_count(out, "end", p->end);
+        json_count(out, "rows", p->rows);
         before_after(out, "entropy", p->entropy[0], p->entropy[1]);
         before_after(out, "confidence", p->confidence[0], p->confidence[1]);
         before_after(out, "nll", p->nll[0], p->nll[1]);
-        member(out, "accuracy", t->has_targets ? p->accuracy : (double)NAN);
+        json_double(out, "accuracy", t->has_targets ? p->accuracy : (double)NAN);
         output_char(out, '}');
     }
     output_char(out, ']');
@@ -292,11 +290,11 @@ static void write_parts(const tuning *t, output *out)
 
 static void write_curve(const tuning *t, output *out)
 {
-    output_text(out, ",\"curve\":[");
+    json_open(out, "curve", '[');
     for (size_t i = 0; i < PLUCK_TUNE_GRID; i++) {
-        output_printf(out, "%s{\"temperature\":", i > 0 ? "," : "");
-        output_double(out, t->fit.grid_t[i]);
-        member(out, "value", t->fit.grid_value[i]);
+        json_open(out, NULL, '{');
+        json_double(out, "temperature", t->fit.grid_t[i]);
+        json_double(out, "value", t->fit.grid_value[i]);
         output_char(out, '}');
     }
     output_char(out, ']');
@@ -304,9 +302,9 @@ static void write_curve(const tuning *t, output *out)
 
 static void write_folds(const tuning *t, output *out)
 {
-    output_text(out, ",\"cross_validation\":{\"temperature_even\":");
-    output_double(out, t->folds[0].temperature);
-    member(out, "temperature_odd", t->folds[1].temperature);
+    json_open(out, "cross_validation", '{');
+    json_double(out, "temperature_even", t->folds[0].temperature);
+    json_double(out, "temperature_odd", t->folds[1].temperature);
     before_after(out, "nll", t->held_out[0].nll, t->held_out[1].nll);
     before_after(out, "brier", t->held_out[0].brier, t->held_out[1].brier);
     before_after(out, "entropy", t->held_out[0].entropy, t->held_out[1].entropy);
@@ -315,22 +313,24 @@ static void write_folds(const tuning *t, output *out)
 
 static void write_cuts(const tuning *t, output *out)
 {
-    output_text(out, ",\"truncation\":{\"keep\":");
-    output_double(out, t->keep);
-    output_text(out, ",\"needed\":");
-    for (int k = 0; k < PLUCK_TUNE_N_CUT_KINDS && t->has_targets; k++) {
-        output_printf(out, "%s\"%s\":", k == 0 ? "{" : ",",
-                      pluck_tune_cut_name((pluck_tune_cut_kind)k));
-        output_double(out, t->needed[k]);
-    }
-    output_text(out, t->has_targets ? "},\"curve\":[" : "null,\"curve\":[");
+    json_open(out, "truncation", '{');
+    json_double(out, "keep", t->keep);
+    if (t->has_targets)
+        json_open(out, "needed", '{');
+    else
+        json_string(out, "needed", NULL);
+    for (int k = 0; k < PLUCK_TUNE_N_CUT_KINDS && t->has_targets; k++)
+        json_double(out, pluck_tune_cut_name((pluck_tune_cut_kind)k), t->needed[k]);
+    output_text(out, t->has_targets ? "}" : "");
+    json_open(out, "curve", '[');
     for (size_t i = 0; i < TUNING_CUTS; i++) {
         const pluck_tune_cut *c = &t->cuts[i];
-        output_printf(out, "%s{\"stage\":\"%s\"", i > 0 ? "," : "", pluck_tune_cut_name(c->kind));
-        member(out, "setting", c->setting);
-        member(out, "target_kept", c->target_kept);
-        member(out, "tokens_kept", c->tokens_kept);
-        member(out, "mass_kept", c->mass_kept);
+        json_open(out, NULL, '{');
+        json_string(out, "stage", pluck_tune_cut_name(c->kind));
+        json_double(out, "setting", c->setting);
+        json_double(out, "target_kept", c->target_kept);
+        json_double(out, "tokens_kept", c->tokens_kept);
+        json_double(out, "mass_kept", c->mass_kept);
         output_char(out, '}');
     }
     output_text(out, "]}");
@@ -339,7 +339,7 @@ static void write_cuts(const tuning *t, output *out)
 /* The configuration's own JSON, on one line: its strings hold no line breaks. */
 static void write_config(const tuning *t, output *out)
 {
-    output_text(out, ",\"config\":");
+    json_key(out, "config");
     if (!t->has_answer) {
         output_text(out, "null");
         return;
@@ -360,18 +360,9 @@ static void write_config(const tuning *t, output *out)
     free(text);
 }
 
-static void write_warnings(const tuning *t, output *out)
-{
-    output_text(out, ",\"warnings\":[");
-    for (size_t i = 0; i < t->n_warnings; i++) {
-        output_text(out, i > 0 ? "," : "");
-        output_json_string(out, t->warnings[i], strlen(t->warnings[i]));
-    }
-    output_char(out, ']');
-}
-
 void tuning_print_json(const tuning *t, output *out)
 {
+    json_open(out, NULL, '{');
     write_fit(t, out);
     write_stats(t, out);
     write_bins(t, out);
@@ -382,46 +373,54 @@ void tuning_print_json(const tuning *t, output *out)
     if (t->has_cuts)
         write_cuts(t, out);
     write_config(t, out);
-    write_warnings(t, out);
-    output_text(out, "}\n");
+    json_open(out, "warnings", '[');
+    for (size_t i = 0; i < t->n_warnings; i++)
+        json_string(out, NULL, t->warnings[i]);
+    output_text(out, "]}\n");
 }
 
-static void cell(output *out, double value)
+/* What is not finite is left out. */
+static void cell(table *t, double value)
 {
-    output_char(out, ',');
     if (isfinite(value))
-        output_double(out, value);
+        table_number(t, value);
+    else
+        table_word(t, "");
 }
 
-static void line(output *out, const char *series, double x, double y, double rows)
+static void line(table *t, const char *series, double x, double y, uint64_t rows,
+                 const pluck_tune_cut *cut)
 {
-    output_text(out, series);
-    cell(out, x);
-    cell(out, y);
-    cell(out, rows);
+    table_word(t, series);
+    cell(t, x);
+    cell(t, y);
+    cell(t, (double)rows);
+    cell(t, cut ? cut->tokens_kept : (double)NAN);
+    cell(t, cut ? cut->mass_kept : (double)NAN);
+    table_end_row(t);
 }
 
 void tuning_print_csv(const tuning *t, output *out)
 {
-    const char *objective = pluck_tune_objective_name(t->options.objective);
-    output_text(out, "series,x,y,rows,tokens_kept,mass_kept\n");
-    for (size_t i = 0; i < PLUCK_TUNE_GRID; i++) {
-        line(out, objective, t->fit.grid_t[i], t->fit.grid_value[i], (double)t->fit.rows);
-        output_text(out, ",,\n");
-    }
-    for (uint32_t i = 0; i < 2 * t->n_bins && t->has_targets; i++) {
-        if (t->bins[i].rows == 0)
-            continue;
-        line(out, i < t->n_bins ? "reliability_before" : "reliability_after", t->bins[i].confidence,
-             t->bins[i].accuracy, (double)t->bins[i].rows);
-        output_text(out, ",,\n");
-    }
+    static const table_column columns[] = {
+        {.title = "series"},
+        {.title = "x", .is_double = true},
+        {.title = "y", .is_double = true},
+        {.title = "rows", .is_double = true},
+        {.title = "tokens_kept", .is_double = true},
+        {.title = "mass_kept", .is_double = true},
+    };
+    table lines = table_begin_csv(out, columns, 6);
+    for (size_t i = 0; i < PLUCK_TUNE_GRID; i++)
+        line(&lines, pluck_tune_objective_name(t->options.objective), t->fit.grid_t[i],
+             t->fit.grid_value[i], t->fit.rows, NULL);
+    for (uint32_t i = 0; i < 2 * t->n_bins && t->has_targets; i++)
+        if (t->bins[i].rows > 0)
+            line(&lines, i < t->n_bins ? "reliability_before" : "reliability_after",
+                 t->bins[i].confidence, t->bins[i].accuracy, t->bins[i].rows, NULL);
     for (size_t i = 0; i < TUNING_CUTS && t->has_cuts; i++) {
         const pluck_tune_cut *c = &t->cuts[i];
-        line(out, pluck_tune_cut_name(c->kind), c->setting, c->target_kept, (double)t->fit.rows);
-        cell(out, c->tokens_kept);
-        cell(out, c->mass_kept);
-        output_char(out, '\n');
+        line(&lines, pluck_tune_cut_name(c->kind), c->setting, c->target_kept, t->fit.rows, c);
     }
 }
 

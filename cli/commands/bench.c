@@ -591,22 +591,16 @@ static void print_text(const bench_plan *plan, output *out)
         output_printf(out, "* %s\n", text);
 }
 
-static void print_times(output *out, const bench_step *step)
+/* key is NULL for an item, whose stage has a name then. Nothing if there is no such step. */
+static void print_times(output *out, const char *key, const bench_step *step)
 {
-    output_text(out, "\"us\":");
-    output_float(out, step->median_us);
-    output_text(out, ",\"ratio\":");
-    output_float(out, step->median_ratio);
-}
-
-/* "key":{…} if the plan has such a step. */
-static void print_member(output *out, const bench_plan *plan, const char *key, step_kind kind)
-{
-    const bench_step *step = find_step(plan, kind);
     if (!step)
         return;
-    output_printf(out, ",\"%s\":{", key);
-    print_times(out, step);
+    json_open(out, key, '{');
+    if (!key)
+        json_string(out, "stage", step->name);
+    json_float(out, "us", step->median_us);
+    json_float(out, "ratio", step->median_ratio);
     output_char(out, '}');
 }
 
@@ -615,30 +609,26 @@ static void print_json(const bench_plan *plan, output *out)
     const bench_rows *rows = &plan->rows;
     const bench_step *token = &plan->steps[plan->token];
     char text[256];
-    output_text(out, "{\"logits\":");
-    output_json_string(out, rows->name, strlen(rows->name));
-    output_printf(out,
-                  ",\"n_vocab\":%u,\"dtype\":\"%s\",\"rows\":%zu,\"isa\":\"%s\",\"rounds\":%zu",
-                  (unsigned)rows->n_vocab, pluck_dtype_name(rows->dtype), rows->n,
-                  pluck_isa_name(setup_sampler_info(token->sampler).isa), plan->n_rounds);
-    print_member(out, plan, "read", STEP_READ);
-    output_text(out, ",\"stages\":[");
-    for (size_t i = 1; i < plan->token; i++) {
-        output_printf(out, "%s{\"stage\":\"%s\",", i > 1 ? "," : "", plan->steps[i].name);
-        print_times(out, &plan->steps[i]);
-        output_char(out, '}');
-    }
-    output_printf(out, "],\"draw\":\"%s\"", token->name);
-    print_member(out, plan, "token", STEP_DRAW);
-    print_member(out, plan, "logprob", STEP_LOGPROB);
-    print_member(out, plan, "top_k_first", STEP_SWAPPED);
-    output_text(out, ",\"tokens_per_second\":");
-    output_float(out, 1e6 / token->median_us);
-    output_text(out, ",\"advice\":[");
-    for (size_t i = 0; advise(plan, i, text, sizeof text); i++) {
-        output_text(out, i > 0 ? "," : "");
-        output_json_string(out, text, strlen(text));
-    }
+    json_open(out, NULL, '{');
+    json_string(out, "logits", rows->name);
+    json_count(out, "n_vocab", rows->n_vocab);
+    json_string(out, "dtype", pluck_dtype_name(rows->dtype));
+    json_count(out, "rows", rows->n);
+    json_string(out, "isa", pluck_isa_name(setup_sampler_info(token->sampler).isa));
+    json_count(out, "rounds", plan->n_rounds);
+    print_times(out, "read", find_step(plan, STEP_READ));
+    json_open(out, "stages", '[');
+    for (size_t i = 1; i < plan->token; i++)
+        print_times(out, NULL, &plan->steps[i]);
+    output_char(out, ']');
+    json_string(out, "draw", token->name);
+    print_times(out, "token", find_step(plan, STEP_DRAW));
+    print_times(out, "logprob", find_step(plan, STEP_LOGPROB));
+    print_times(out, "top_k_first", find_step(plan, STEP_SWAPPED));
+    json_float(out, "tokens_per_second", 1e6 / token->median_us);
+    json_open(out, "advice", '[');
+    for (size_t i = 0; advise(plan, i, text, sizeof text); i++)
+        json_string(out, NULL, text);
     output_text(out, "]}\n");
 }
 

@@ -157,53 +157,41 @@ void compare_print_text(const comparison *all, output *out)
         print_worst(all, out);
 }
 
-static void json_member(output *out, const char *name, double value)
-{
-    output_printf(out, ",\"%s\":", name);
-    output_double(out, value);
-}
-
 static void json_series(output *out, const char *name, const series *s)
 {
     static const char *const names[N_QUANTILES] = {"min", "p1",  "p5",   "median",
                                                    "p95", "p99", "p999", "max"};
-    output_printf(out, ",\"%s\":{\"rows\":%zu,\"infinite_rows\":%zu", name, s->n, s->n_infinite);
-    json_member(out, "mean", s->mean);
-    json_member(out, "error", s->error);
+    json_open(out, name, '{');
+    json_count(out, "rows", s->n);
+    json_count(out, "infinite_rows", s->n_infinite);
+    json_double(out, "mean", s->mean);
+    json_double(out, "error", s->error);
     for (size_t i = 0; i < N_QUANTILES; i++)
-        json_member(out, names[i], series_quantile(s, quantile_levels[i]));
+        json_double(out, names[i], series_quantile(s, quantile_levels[i]));
     output_char(out, '}');
-}
-
-static void json_text(const comparison *all, output *out, const char *name, pluck_token token)
-{
-    size_t n = 0;
-    if (!all->texts.name)
-        return;
-    const char *text = texts_get(&all->texts, token, &n);
-    output_printf(out, ",\"%s\":", name);
-    output_json_string(out, text, n);
 }
 
 static void json_worst(const comparison *all, output *out)
 {
-    output_text(out, ",\"worst\":[");
+    json_open(out, "worst", '[');
     for (size_t i = 0; i < all->n_worst; i++) {
         const worst_row *w = &all->worst[i];
-        output_printf(out, "%s{\"row\":%llu", i > 0 ? "," : "", (unsigned long long)w->row);
-        json_member(out, "kl_ab", w->c.kl_ab);
-        json_member(out, "kl_ba", w->c.kl_ba);
-        json_member(out, "total_variation", w->c.total_variation);
-        output_printf(out, ",\"top_a\":%d,\"top_b\":%d", (int)w->c.top_a, (int)w->c.top_b);
-        json_text(all, out, "text_a", w->c.top_a);
-        json_text(all, out, "text_b", w->c.top_b);
-        json_member(out, "prob_a", w->c.top_prob_a);
-        json_member(out, "prob_b", w->c.top_prob_b);
+        json_open(out, NULL, '{');
+        json_count(out, "row", w->row);
+        json_double(out, "kl_ab", w->c.kl_ab);
+        json_double(out, "kl_ba", w->c.kl_ba);
+        json_double(out, "total_variation", w->c.total_variation);
+        json_token(out, "top_a", w->c.top_a);
+        json_token(out, "top_b", w->c.top_b);
+        texts_json(&all->texts, out, "text_a", w->c.top_a);
+        texts_json(&all->texts, out, "text_b", w->c.top_b);
+        json_double(out, "prob_a", w->c.top_prob_a);
+        json_double(out, "prob_b", w->c.top_prob_b);
         if (w->target != PLUCK_NO_TOKEN) {
-            output_printf(out, ",\"target\":%d", (int)w->target);
-            json_text(all, out, "text", w->target);
-            json_member(out, "nll_a", w->c.nll_a);
-            json_member(out, "nll_b", w->c.nll_b);
+            json_token(out, "target", w->target);
+            texts_json(&all->texts, out, "text", w->target);
+            json_double(out, "nll_a", w->c.nll_a);
+            json_double(out, "nll_b", w->c.nll_b);
         }
         output_char(out, '}');
     }
@@ -212,36 +200,35 @@ static void json_worst(const comparison *all, output *out)
 
 void compare_print_json(const comparison *all, output *out)
 {
-    output_text(out, "{\"a\":");
-    output_json_string(out, all->name_a, strlen(all->name_a));
-    output_text(out, ",\"b\":");
-    output_json_string(out, all->name_b, strlen(all->name_b));
-    output_printf(out, ",\"rows\":%llu,\"n_vocab\":%u", (unsigned long long)all->n_rows,
-                  (unsigned)all->n_vocab);
-    json_member(out, "same_top", percent_of(all->n_same_top, all->n_rows) / 100.0);
+    json_open(out, NULL, '{');
+    json_string(out, "a", all->name_a);
+    json_string(out, "b", all->name_b);
+    json_count(out, "rows", all->n_rows);
+    json_count(out, "n_vocab", all->n_vocab);
+    json_double(out, "same_top", percent_of(all->n_same_top, all->n_rows) / 100.0);
     for (size_t i = 0; i < MEASURE_KEPT_A; i++)
         if (all->measures[i].n > 0)
             json_series(out, titles[i].name, &all->measures[i]);
     if (all->nll_a.n > 0) {
-        output_printf(out, ",\"targets\":%zu", all->nll_a.n);
-        json_member(out, "nll_a", all->nll_a.mean);
-        json_member(out, "nll_a_error", all->nll_a.error);
-        json_member(out, "nll_b", all->nll_b.mean);
-        json_member(out, "nll_b_error", all->nll_b.error);
-        json_member(out, "nll_change", all->nll_change.mean);
-        json_member(out, "nll_change_error", all->nll_change.error);
-        json_member(out, "nll_correlation", all->nll_correlation);
-        json_member(out, "perplexity_a", exp(all->nll_a.mean));
-        json_member(out, "perplexity_b", exp(all->nll_b.mean));
-        json_member(out, "target_change_rms", all->measures[MEASURE_TARGET].root_mean_square);
+        json_count(out, "targets", all->nll_a.n);
+        json_double(out, "nll_a", all->nll_a.mean);
+        json_double(out, "nll_a_error", all->nll_a.error);
+        json_double(out, "nll_b", all->nll_b.mean);
+        json_double(out, "nll_b_error", all->nll_b.error);
+        json_double(out, "nll_change", all->nll_change.mean);
+        json_double(out, "nll_change_error", all->nll_change.error);
+        json_double(out, "nll_correlation", all->nll_correlation);
+        json_double(out, "perplexity_a", exp(all->nll_a.mean));
+        json_double(out, "perplexity_b", exp(all->nll_b.mean));
+        json_double(out, "target_change_rms", all->measures[MEASURE_TARGET].root_mean_square);
     }
     if (all->n_worst > 0)
         json_worst(all, out);
     for (size_t i = MEASURE_KEPT_A; i <= MEASURE_KEPT_B; i++)
         json_series(out, titles[i].name, &all->measures[i]);
-    output_text(out, ",\"warnings\":[");
+    json_open(out, "warnings", '[');
     if (all->warning[0] != '\0')
-        output_json_string(out, all->warning, strlen(all->warning));
+        json_string(out, NULL, all->warning);
     output_text(out, "]}\n");
 }
 
@@ -286,10 +273,7 @@ void compare_print_csv_row(const comparison *all, table *t, uint64_t row, pluck_
         table_word(t, "");
     table_number(t, c->nll_a);
     table_number(t, c->nll_b);
-    for (size_t i = 0; i < N_CSV_TEXTS && all->texts.name; i++) {
-        size_t n = 0;
-        const char *text = texts_get(&all->texts, tokens[i], &n);
-        table_text(t, text, n, 0);
-    }
+    for (size_t i = 0; i < N_CSV_TEXTS; i++)
+        texts_cell(&all->texts, t, tokens[i], 0);
     table_end_row(t);
 }

@@ -15,7 +15,7 @@ typedef struct import_flags {
 typedef struct import_report {
     output *keys; /* NULL: lines */
     bool quiet;   /* only of what was refused */
-    size_t n, n_refused;
+    size_t n_refused;
 } import_report;
 
 static void tell_key(void *user, const char *key, pluck_import_fate fate, const char *note)
@@ -29,10 +29,10 @@ static void tell_key(void *user, const char *key, pluck_import_fate fate, const 
         say(name, "%s%s%s", key, *note != '\0' ? ": " : "", note);
         return;
     }
-    output_text(report->keys, report->n++ > 0 ? ",{\"key\":" : "{\"key\":");
-    output_json_string(report->keys, key, strlen(key));
-    output_printf(report->keys, ",\"fate\":\"%s\",\"note\":", name);
-    output_json_string(report->keys, note, strlen(note));
+    json_open(report->keys, NULL, '{');
+    json_string(report->keys, "key", key);
+    json_string(report->keys, "fate", name);
+    json_string(report->keys, "note", note);
     output_char(report->keys, '}');
 }
 
@@ -64,8 +64,11 @@ static int import_text(const import_flags *flags, const char *json, size_t n, ou
     /* First without a report, so that a text that fails prints nothing but why. */
     pluck_status status = pluck_config_import(&config, kind, json, n, NULL, NULL, NULL, &err);
     pluck_config_destroy(&config);
-    if (status == PLUCK_OK && report.keys)
-        output_printf(out, "{\"from\":\"%s\",\"keys\":[", pluck_import_format_name(kind));
+    if (status == PLUCK_OK && report.keys) {
+        json_open(out, NULL, '{');
+        json_string(out, "from", pluck_import_format_name(kind));
+        json_open(out, "keys", '[');
+    }
     if (status == PLUCK_OK)
         status = pluck_config_import(&config, kind, json, n, tell_key, &report, NULL, &err);
     if (status != PLUCK_OK)

@@ -37,27 +37,9 @@ typedef struct inspection {
     token_texts texts;
 } inspection;
 
-/* Terminal codes, or "". */
-typedef struct paint {
-    const char *head, *bar, *off;
-} paint;
-
 void inspect_print_text(const inspection *in, output *out);
 void inspect_print_json(const inspection *in, output *out);
 void inspect_print_csv(const inspection *in, output *out);
 void inspect_print_svg(const inspection *in, output *out);
-
-/* The text of a token as output_cell() writes it, padded to one column more if is_padded. */
-void inspect_print_token(const inspection *in, output *out, pluck_token token, bool is_padded);
-
-/* ,"NAME":VALUE */
-void inspect_json_member(output *out, const char *name, double value);
-
-/* --explain: instead of the table of stages. */
-void explain_print_text(const inspection *in, output *out, const paint *codes);
-
-/* --explain: the members that a stage of the JSON has in addition, and those of the whole. */
-void explain_json_stage(const pluck_stage_report *report, output *out);
-void explain_json_rest(const inspection *in, output *out);
 
 #endif

@@ -21,9 +21,18 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FIXED_COLUMNS (6 + 9 + 2 + OUTPUT_CELL_COLUMNS + 2 + 9 + 10 + 2)
-#define BAR_MIN       8
-#define BAR_MAX       60
+#define FIXED_COLUMNS  (6 + 9 + 2 + OUTPUT_CELL_COLUMNS + 2 + 9 + 10 + 2)
+#define BAR_MIN        8
+#define BAR_MAX        60
+#define SHOWN_WORDS    64
+#define SHOWN_EDITS    8 /* of each stage */
+#define WORDS_PER_LINE 4
+#define INDENT         "    "
+
+/* Terminal codes, or "". */
+typedef struct paint {
+    const char *head, *bar, *off;
+} paint;
 
 typedef struct style {
     paint codes;
@@ -44,15 +53,6 @@ static style find_style(const inspection *in, const output *out)
     if (width >= FIXED_COLUMNS + BAR_MIN)
         s.bar_columns = width - FIXED_COLUMNS < BAR_MAX ? width - FIXED_COLUMNS : BAR_MAX;
     return s;
-}
-
-void inspect_print_token(const inspection *in, output *out, pluck_token token, bool is_padded)
-{
-    size_t n = 0;
-    const char *text = texts_get(&in->texts, token, &n);
-    unsigned columns = output_cell(out, text, n, OUTPUT_CELL_COLUMNS);
-    if (is_padded)
-        output_printf(out, "%*s", (int)(OUTPUT_CELL_COLUMNS + 1 - columns), "");
 }
 
 static void print_stages(const inspection *in, output *out, const style *s)
@@ -102,11 +102,7 @@ static void print_top(const inspection *in, output *out, const style *s)
         cumulative += p;
         table_count(&t, (uint64_t)i + 1);
         table_token(&t, in->top[i].token);
-        if (has_text) {
-            size_t n = 0;
-            const char *text = texts_get(&in->texts, in->top[i].token, &n);
-            table_text(&t, text, n, OUTPUT_CELL_COLUMNS);
-        }
+        texts_cell(&in->texts, &t, in->top[i].token, OUTPUT_CELL_COLUMNS);
         table_number(&t, p);
         table_number(&t, cumulative);
         output_text(out, "  ");
@@ -119,135 +115,16 @@ static void print_top(const inspection *in, output *out, const style *s)
         output_printf(out, "       and %u more\n", (unsigned)(in->n_survivors - in->n_top));
 }
 
-void inspect_print_text(const inspection *in, output *out)
-{
-    style s = find_style(in, out);
-    output_wrap(out);
-    output_text(out, "dump ");
-    output_quoted(out, in->name, strlen(in->name));
-    output_printf(out, ", row %llu, %u tokens\n", (unsigned long long)in->row,
-                  (unsigned)in->n_vocab);
-    output_printf(out, "entropy %.4f nats, effective %.2f tokens, survivors %u\n", in->entropy,
-                  exp(in->entropy), (unsigned)in->n_survivors);
-    if (in->flags->explain)
-        explain_print_text(in, out, &s.codes);
-    else
-        print_stages(in, out, &s);
-    if (in->n_top > 0)
-        print_top(in, out, &s);
-}
-
-void inspect_json_member(output *out, const char *name, double value)
-{
-    output_printf(out, ",\"%s\":", name);
-    output_float(out, value);
-}
-
-void inspect_print_json(const inspection *in, output *out)
-{
-    double cumulative = 0.0;
-    output_printf(out, "{\"row\":%llu,\"n_vocab\":%u", (unsigned long long)in->row,
-                  (unsigned)in->n_vocab);
-    inspect_json_member(out, "entropy", in->entropy);
-    inspect_json_member(out, "effective", exp(in->entropy));
-    output_printf(out, ",\"survivors\":%u,\"stages\":[", (unsigned)in->n_survivors);
-    for (size_t i = 0; i < in->report->n_stages; i++) {
-        const pluck_stage_report *r = in->report->stages[i];
-        output_printf(out, "%s{\"stage\":\"%s\",\"survivors\":%u", i > 0 ? "," : "", r->stage,
-                      (unsigned)r->n_survivors);
-        inspect_json_member(out, "mass", r->mass);
-        inspect_json_member(out, "entropy", r->entropy);
-        inspect_json_member(out, "effective", exp(r->entropy));
-        if (in->flags->explain)
-            explain_json_stage(r, out);
-        output_char(out, '}');
-    }
-    output_text(out, "],\"top\":[");
-    for (uint32_t i = 0; i < in->n_top; i++) {
-        double p = (double)in->top[i].prob;
-        cumulative += p;
-        output_printf(out, "%s{\"token\":%d", i > 0 ? "," : "", (int)in->top[i].token);
-        inspect_json_member(out, "prob", p);
-        inspect_json_member(out, "logprob", log(p));
-        inspect_json_member(out, "cumulative", cumulative);
-        if (in->texts.name) {
-            size_t n = 0;
-            const char *text = texts_get(&in->texts, in->top[i].token, &n);
-            output_text(out, ",\"text\":");
-            output_json_string(out, text, n);
-        }
-        output_char(out, '}');
-    }
-    output_char(out, ']');
-    if (in->flags->explain)
-        explain_json_rest(in, out);
-    output_text(out, "}\n");
-}
-
-void inspect_print_csv(const inspection *in, output *out)
-{
-    double cumulative = 0;
-    static const table_column columns[] = {{.title = "rank"},       {.title = "token"},
-                                           {.title = "prob"},       {.title = "logprob"},
-                                           {.title = "cumulative"}, {.title = "text"}};
-    table t = table_begin_csv(out, columns, in->texts.name ? 6 : 5);
-    for (uint32_t i = 0; i < in->n_top; i++) {
-        double p = (double)in->top[i].prob;
-        cumulative += p;
-        table_count(&t, (uint64_t)i + 1);
-        table_token(&t, in->top[i].token);
-        table_number(&t, p);
-        table_number(&t, log(p));
-        table_number(&t, cumulative);
-        if (in->texts.name) {
-            size_t n = 0;
-            const char *text = texts_get(&in->texts, in->top[i].token, &n);
-            table_text(&t, text, n, 0);
-        }
-        table_end_row(&t);
-    }
-}
-
-void inspect_print_svg(const inspection *in, output *out)
-{
-    double *ranks = calloc((size_t)in->n_top + 1, 2 * sizeof *ranks);
-    if (!ranks) {
-        out->error = out->error != 0 ? out->error : ENOMEM;
-        return;
-    }
-    double *probs = ranks + in->n_top;
-    for (uint32_t i = 0; i < in->n_top; i++) {
-        ranks[i] = i + 1;
-        probs[i] = (double)in->top[i].prob;
-    }
-    chart c = {.title = "Probability by rank",
-               .x_label = "rank of the token",
-               .y_label = "probability",
-               .is_log_x = true,
-               .is_log_y = true,
-               .series = {{.x = ranks,
-                           .y = probs,
-                           .n = in->n_top,
-                           .has_line = true,
-                           .has_dots = in->n_top <= 60}},
-               .n_series = 1};
-    chart_write_file(out, &c, 1);
-    free(ranks);
-}
-
-#define SHOWN_WORDS    64
-#define SHOWN_EDITS    8 /* of each stage */
-#define WORDS_PER_LINE 4
-#define INDENT         "    "
-
 /* "17 "text"" */
 static void print_token(const inspection *in, output *out, pluck_token token)
 {
     output_printf(out, "%d", (int)token);
     if (!in->texts.name)
         return;
+    size_t n = 0;
+    const char *text = texts_get(&in->texts, token, &n);
     output_char(out, ' ');
-    inspect_print_token(in, out, token, false);
+    (void)output_cell(out, text, n, OUTPUT_CELL_COLUMNS);
 }
 
 static void print_place(const inspection *in, output *out, const char *what,
@@ -463,7 +340,7 @@ static void print_fate(const inspection *in, output *out, const pluck_token_fate
     }
 }
 
-void explain_print_text(const inspection *in, output *out, const paint *codes)
+static void explain_print_text(const inspection *in, output *out, const paint *codes)
 {
     explain_stages(in, out, codes);
     print_draw(in, out, codes);
@@ -474,123 +351,211 @@ void explain_print_text(const inspection *in, output *out, const paint *codes)
 static void json_place(output *out, const char *name, const pluck_place *place)
 {
     if (place->token < 0) {
-        output_printf(out, ",\"%s\":null", name);
+        json_string(out, name, NULL);
         return;
     }
-    output_printf(out, ",\"%s\":{\"token\":%d", name, (int)place->token);
-    inspect_json_member(out, "logit", place->logit);
-    inspect_json_member(out, "prob", place->prob);
+    json_open(out, name, '{');
+    json_token(out, "token", place->token);
+    json_float(out, "logit", place->logit);
+    json_float(out, "prob", place->prob);
     output_char(out, '}');
 }
 
-static void json_words(output *out, const uint64_t *words, size_t n)
+static void json_words(output *out, const uint64_t *words, size_t n, size_t n_listed)
 {
-    output_text(out, ",\"words\":[");
-    for (size_t i = 0; i < n; i++)
-        output_printf(out, "%s\"0x%016llx\"", i > 0 ? "," : "", (unsigned long long)words[i]);
+    json_count(out, "n_words", n);
+    json_open(out, "words", '[');
+    for (size_t i = 0; i < n && i < n_listed; i++)
+        json_word64(out, NULL, words[i]);
     output_char(out, ']');
 }
 
-static void json_edits(output *out, const pluck_stage_report *r)
-{
-    output_printf(out, ",\"n_edits\":%u,\"edits\":[", (unsigned)r->n_edits);
-    for (uint32_t i = 0; i < r->n_listed; i++) {
-        output_printf(out, "%s{\"token\":%d", i > 0 ? "," : "", (int)r->edits[i].token);
-        inspect_json_member(out, "before", r->edits[i].before);
-        inspect_json_member(out, "after", r->edits[i].after);
-        output_char(out, '}');
-    }
-    output_char(out, ']');
-}
-
-void explain_json_stage(const pluck_stage_report *r, output *out)
+static void explain_json_stage(const pluck_stage_report *r, output *out)
 {
     static const char *const bounds[] = {"none", "formula", "worst_kept", "best_kept", "band"};
-    output_text(out, ",\"params\":");
+    json_key(out, "params");
     if (r->info)
         print_params_json(out, r->info, r->params);
     else
         output_text(out, "{}");
-    output_printf(out, ",\"removed\":%u", (unsigned)r->n_removed);
-    inspect_json_member(out, "entropy_before", r->entropy_before);
-    inspect_json_member(out, "temperature", r->temperature);
-    output_printf(out, ",\"bound\":\"%s\"", bounds[r->bound]);
-    inspect_json_member(out, "bound_logit", r->bound_logit);
-    inspect_json_member(out, "bound_prob", r->bound_prob);
+    json_count(out, "removed", r->n_removed);
+    json_float(out, "entropy_before", r->entropy_before);
+    json_float(out, "temperature", r->temperature);
+    json_string(out, "bound", bounds[r->bound]);
+    json_float(out, "bound_logit", r->bound_logit);
+    json_float(out, "bound_prob", r->bound_prob);
     json_place(out, "worst_kept", &r->worst_kept);
     json_place(out, "best_kept", &r->best_kept);
     json_place(out, "best_removed", &r->best_removed);
-    output_text(out, ",\"values\":{");
-    for (size_t i = 0; i < r->n_values; i++) {
-        output_printf(out, "%s\"%s\":", i > 0 ? "," : "", r->values[i].name);
-        output_float(out, r->values[i].value);
-    }
+    json_open(out, "values", '{');
+    for (size_t i = 0; i < r->n_values; i++)
+        json_float(out, r->values[i].name, r->values[i].value);
     output_char(out, '}');
-    json_edits(out, r);
-    output_printf(out, ",\"n_words\":%zu", r->n_words);
-    json_words(out, r->words, r->n_words < PLUCK_TRACE_WORDS ? r->n_words : PLUCK_TRACE_WORDS);
+    json_count(out, "n_edits", r->n_edits);
+    json_open(out, "edits", '[');
+    for (uint32_t i = 0; i < r->n_listed; i++) {
+        json_open(out, NULL, '{');
+        json_token(out, "token", r->edits[i].token);
+        json_float(out, "before", r->edits[i].before);
+        json_float(out, "after", r->edits[i].after);
+        output_char(out, '}');
+    }
+    output_char(out, ']');
+    json_words(out, r->words, r->n_words, PLUCK_TRACE_WORDS);
 }
 
 static void json_draw(const inspection *in, output *out)
 {
     const pluck_trace_draw *d = in->report->draw;
     pluck_sampler_info info = setup_sampler_info(in->sampler);
-    output_printf(out, ",\"draw\":{\"seed\":%llu,\"stream\":%llu,\"position\":%llu,\"token\":%d",
-                  (unsigned long long)info.seed, (unsigned long long)info.stream,
-                  (unsigned long long)info.position, (int)d->drawn.token);
-    inspect_json_member(out, "logprob", (double)d->drawn.logprob);
-    const struct {
-        const char *name;
-        double value;
-    } doubles[] = {{"low", d->low}, {"high", d->high}, {"at", d->at}};
-    for (size_t i = 0; i < sizeof doubles / sizeof *doubles; i++) {
-        output_printf(out, ",\"%s\":", doubles[i].name);
-        output_double(out, doubles[i].value);
-    }
-    output_printf(out, ",\"inverse\":%s", d->inverse ? "true" : "false");
-    output_printf(out, ",\"n_words\":%zu", d->n_words);
-    json_words(out, d->words,
-               d->n_words < PLUCK_TRACE_DRAW_WORDS ? d->n_words : PLUCK_TRACE_DRAW_WORDS);
+    json_open(out, "draw", '{');
+    json_count(out, "seed", info.seed);
+    json_count(out, "stream", info.stream);
+    json_count(out, "position", info.position);
+    json_token(out, "token", d->drawn.token);
+    json_float(out, "logprob", (double)d->drawn.logprob);
+    json_double(out, "low", d->low);
+    json_double(out, "high", d->high);
+    json_double(out, "at", d->at);
+    json_bool(out, "inverse", d->inverse);
+    json_words(out, d->words, d->n_words, PLUCK_TRACE_DRAW_WORDS);
     output_char(out, '}');
 }
 
 static void json_fate(const inspection *in, output *out, const pluck_token_fate *f)
 {
-    output_printf(out, "{\"token\":%d", (int)f->token);
-    if (in->texts.name) {
-        size_t n = 0;
-        const char *text = texts_get(&in->texts, f->token, &n);
-        output_text(out, ",\"text\":");
-        output_json_string(out, text, n);
-    }
-    const pluck_stage_report *r =
-        f->removed_by < in->report->n_stages ? in->report->stages[f->removed_by] : NULL;
-    if (!r)
-        output_text(out, ",\"removed_by\":null");
-    else
-        output_printf(out, ",\"removed_by\":\"%s\"", r->stage);
-    inspect_json_member(out, "lacked_logit", f->lacked_logit);
-    inspect_json_member(out, "lacked_prob", f->lacked_prob);
-    output_text(out, ",\"steps\":[");
+    json_open(out, NULL, '{');
+    json_token(out, "token", f->token);
+    texts_json(&in->texts, out, "text", f->token);
+    bool is_removed = f->removed_by < in->report->n_stages;
+    json_string(out, "removed_by", is_removed ? in->report->stages[f->removed_by]->stage : NULL);
+    json_float(out, "lacked_logit", f->lacked_logit);
+    json_float(out, "lacked_prob", f->lacked_prob);
+    json_open(out, "steps", '[');
     for (size_t i = 0; i < in->report->n_stages && i < f->removed_by; i++) {
         const pluck_token_step *s = &f->steps[i];
-        output_printf(out, "%s{\"stage\":\"%s\"", i > 0 ? "," : "", in->report->stages[i]->stage);
-        inspect_json_member(out, "logit", s->logit);
-        inspect_json_member(out, "prob", s->prob);
-        output_printf(out, ",\"rank\":%u", (unsigned)s->rank);
-        inspect_json_member(out, "above", s->above);
+        json_open(out, NULL, '{');
+        json_string(out, "stage", in->report->stages[i]->stage);
+        json_float(out, "logit", s->logit);
+        json_float(out, "prob", s->prob);
+        json_count(out, "rank", s->rank);
+        json_float(out, "above", s->above);
         output_char(out, '}');
     }
     output_text(out, "]}");
 }
 
-void explain_json_rest(const inspection *in, output *out)
+static void explain_json_rest(const inspection *in, output *out)
 {
     json_draw(in, out);
-    output_text(out, ",\"tokens\":[");
-    for (size_t i = 0; i < in->report->n_tokens; i++) {
-        output_text(out, i > 0 ? "," : "");
+    json_open(out, "tokens", '[');
+    for (size_t i = 0; i < in->report->n_tokens; i++)
         json_fate(in, out, in->report->tokens[i]);
+    output_char(out, ']');
+}
+
+void inspect_print_text(const inspection *in, output *out)
+{
+    style s = find_style(in, out);
+    output_wrap(out);
+    output_text(out, "dump ");
+    output_quoted(out, in->name, strlen(in->name));
+    output_printf(out, ", row %llu, %u tokens\n", (unsigned long long)in->row,
+                  (unsigned)in->n_vocab);
+    output_printf(out, "entropy %.4f nats, effective %.2f tokens, survivors %u\n", in->entropy,
+                  exp(in->entropy), (unsigned)in->n_survivors);
+    if (in->flags->explain)
+        explain_print_text(in, out, &s.codes);
+    else
+        print_stages(in, out, &s);
+    if (in->n_top > 0)
+        print_top(in, out, &s);
+}
+
+void inspect_print_json(const inspection *in, output *out)
+{
+    double cumulative = 0.0;
+    json_open(out, NULL, '{');
+    json_count(out, "row", in->row);
+    json_count(out, "n_vocab", in->n_vocab);
+    json_float(out, "entropy", in->entropy);
+    json_float(out, "effective", exp(in->entropy));
+    json_count(out, "survivors", in->n_survivors);
+    json_open(out, "stages", '[');
+    for (size_t i = 0; i < in->report->n_stages; i++) {
+        const pluck_stage_report *r = in->report->stages[i];
+        json_open(out, NULL, '{');
+        json_string(out, "stage", r->stage);
+        json_count(out, "survivors", r->n_survivors);
+        json_float(out, "mass", r->mass);
+        json_float(out, "entropy", r->entropy);
+        json_float(out, "effective", exp(r->entropy));
+        if (in->flags->explain)
+            explain_json_stage(r, out);
+        output_char(out, '}');
     }
     output_char(out, ']');
+    json_open(out, "top", '[');
+    for (uint32_t i = 0; i < in->n_top; i++) {
+        double p = (double)in->top[i].prob;
+        cumulative += p;
+        json_open(out, NULL, '{');
+        json_token(out, "token", in->top[i].token);
+        json_float(out, "prob", p);
+        json_float(out, "logprob", log(p));
+        json_float(out, "cumulative", cumulative);
+        texts_json(&in->texts, out, "text", in->top[i].token);
+        output_char(out, '}');
+    }
+    output_char(out, ']');
+    if (in->flags->explain)
+        explain_json_rest(in, out);
+    output_text(out, "}\n");
+}
+
+void inspect_print_csv(const inspection *in, output *out)
+{
+    double cumulative = 0;
+    static const table_column columns[] = {{.title = "rank"},       {.title = "token"},
+                                           {.title = "prob"},       {.title = "logprob"},
+                                           {.title = "cumulative"}, {.title = "text"}};
+    table t = table_begin_csv(out, columns, in->texts.name ? 6 : 5);
+    for (uint32_t i = 0; i < in->n_top; i++) {
+        double p = (double)in->top[i].prob;
+        cumulative += p;
+        table_count(&t, (uint64_t)i + 1);
+        table_token(&t, in->top[i].token);
+        table_number(&t, p);
+        table_number(&t, log(p));
+        table_number(&t, cumulative);
+        texts_cell(&in->texts, &t, in->top[i].token, 0);
+        table_end_row(&t);
+    }
+}
+
+void inspect_print_svg(const inspection *in, output *out)
+{
+    double *ranks = calloc((size_t)in->n_top + 1, 2 * sizeof *ranks);
+    if (!ranks) {
+        out->error = out->error != 0 ? out->error : ENOMEM;
+        return;
+    }
+    double *probs = ranks + in->n_top;
+    for (uint32_t i = 0; i < in->n_top; i++) {
+        ranks[i] = i + 1;
+        probs[i] = (double)in->top[i].prob;
+    }
+    chart c = {.title = "Probability by rank",
+               .x_label = "rank of the token",
+               .y_label = "probability",
+               .is_log_x = true,
+               .is_log_y = true,
+               .series = {{.x = ranks,
+                           .y = probs,
+                           .n = in->n_top,
+                           .has_line = true,
+                           .has_dots = in->n_top <= 60}},
+               .n_series = 1};
+    chart_write_file(out, &c, 1);
+    free(ranks);
 }

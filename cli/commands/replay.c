@@ -310,13 +310,18 @@ static void print_json(replay_run *run, const replay_line *line)
 {
     output *out = &run->out;
     const replay *r = &run->state;
-    output_printf(out, "{\"line\":%llu,\"row\":%llu,\"draw\":%llu,\"same\":%s,\"differences\":[",
-                  (unsigned long long)run->lines.number, (unsigned long long)line->row,
-                  (unsigned long long)line->draw, r->n_differences == 0 ? "true" : "false");
-    for (size_t i = 0; i < r->n_differences; i++) {
-        const difference *d = &r->differences[i];
-        output_printf(out, "%s{\"what\":\"%s\",\"line\":\"%s\",\"replayed\":\"%s\"}",
-                      i > 0 ? "," : "", d->what, d->line, d->replayed);
+    json_open(out, NULL, '{');
+    json_count(out, "line", run->lines.number);
+    json_count(out, "row", line->row);
+    json_count(out, "draw", line->draw);
+    json_bool(out, "same", r->n_differences == 0);
+    json_open(out, "differences", '[');
+    for (const difference *d = r->differences; d < r->differences + r->n_differences; d++) {
+        json_open(out, NULL, '{');
+        json_string(out, "what", d->what);
+        json_string(out, "line", d->line);
+        json_string(out, "replayed", d->replayed);
+        output_char(out, '}');
     }
     output_text(out, "]}\n");
 }

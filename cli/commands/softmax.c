@@ -281,45 +281,42 @@ static void print_text(output *out, const named_number *numbers, size_t n_number
 static void print_json(output *out, const request *r, const named_number *numbers, size_t n_numbers,
                        const result *res, size_t row)
 {
-    output_char(out, '{');
+    json_open(out, NULL, '{');
     if (r->flags->lines)
-        output_printf(out, "\"row\":%zu,", row);
-    for (size_t i = 0; i < n_numbers; i++) {
-        output_printf(out, "%s\"%s\":", i > 0 ? "," : "", numbers[i].name);
-        output_double(out, numbers[i].value + 0.0);
-    }
+        json_count(out, "row", row);
+    for (size_t i = 0; i < n_numbers; i++)
+        json_double(out, numbers[i].name, numbers[i].value + 0.0);
     if (res->n > 0)
-        output_printf(out, "\"%s\":[", vector_name(r->flags));
-    for (size_t i = 0; i < res->n; i++) {
-        output_text(out, i > 0 ? "," : "");
-        output_float(out, (double)res->values[i]);
-    }
+        json_open(out, vector_name(r->flags), '[');
+    for (size_t i = 0; i < res->n; i++)
+        json_float(out, NULL, (double)res->values[i]);
     output_text(out, res->n > 0 ? "]}\n" : "}\n");
 }
 
 static void print_csv(output *out, const request *r, const named_number *numbers, size_t n_numbers,
                       const result *res, size_t row)
 {
-    if (row == 0) {
-        output_text(out, r->flags->lines ? "row," : "");
-        for (size_t i = 0; i < n_numbers; i++)
-            output_printf(out, "%s%s", i > 0 ? "," : "", numbers[i].name);
-        if (res->n > 0)
-            output_printf(out, "index,%s", vector_name(r->flags));
-        output_char(out, '\n');
+    table_column columns[1 + MAX_NUMBERS + 2] = {{.title = "row"}};
+    size_t n = r->flags->lines;
+    for (size_t i = 0; i < n_numbers; i++)
+        columns[n++] = (table_column){.title = numbers[i].name, .is_double = true};
+    if (res->n > 0) {
+        columns[n++] = (table_column){.title = "index"};
+        columns[n++] = (table_column){.title = vector_name(r->flags)};
     }
+    table t = {.out = out, .columns = columns, .n = n, .is_csv = true};
+    if (row == 0)
+        t = table_begin_csv(out, columns, n);
     for (size_t i = 0; i < (n_numbers > 0 ? 1 : res->n); i++) {
         if (r->flags->lines)
-            output_printf(out, "%zu,", row);
-        for (size_t k = 0; k < n_numbers; k++) {
-            output_text(out, k > 0 ? "," : "");
-            output_csv_double(out, numbers[k].value + 0.0);
-        }
+            table_count(&t, row);
+        for (size_t k = 0; k < n_numbers; k++)
+            table_number(&t, numbers[k].value + 0.0);
         if (n_numbers == 0) {
-            output_printf(out, "%zu,", i);
-            output_csv_float(out, (double)res->values[i]);
+            table_count(&t, i);
+            table_number(&t, (double)res->values[i]);
         }
-        output_char(out, '\n');
+        table_end_row(&t);
     }
 }
 

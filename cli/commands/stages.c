@@ -75,73 +75,42 @@ static void print_details(output *out, const pluck_stage *stage)
     }
 }
 
-static void json_text(output *out, const char *name, const char *value)
-{
-    output_printf(out, "\"%s\":", name);
-    if (!value)
-        output_text(out, "null");
-    else
-        output_json_string(out, value, strlen(value));
-}
-
-/* JSON has no infinities and no NaN: null. */
-static void json_number(output *out, const char *name, double value)
-{
-    output_printf(out, ",\"%s\":", name);
-    if (isfinite(value))
-        output_double(out, value);
-    else
-        output_text(out, "null");
-}
-
 static void json_param(output *out, const pluck_param *p)
 {
-    output_char(out, '{');
-    json_text(out, "name", p->name);
-    output_char(out, ',');
-    json_text(out, "flat_key", p->flat_key);
-    output_char(out, ',');
-    json_text(out, "type", type_name(p->type));
+    json_open(out, NULL, '{');
+    json_string(out, "name", p->name);
+    json_string(out, "flat_key", p->flat_key);
+    json_string(out, "type", type_name(p->type));
     if (is_number(p)) {
-        json_number(out, "min", p->min);
-        json_number(out, "max", p->max);
-        output_printf(out, ",\"min_open\":%s,\"max_open\":%s",
-                      (p->flags & PLUCK_PARAM_MIN_OPEN) != 0 ? "true" : "false",
-                      (p->flags & PLUCK_PARAM_MAX_OPEN) != 0 ? "true" : "false");
-        json_number(out, "default", p->default_value);
-        json_number(out, "neutral", p->neutral);
+        json_double(out, "min", p->min);
+        json_double(out, "max", p->max);
+        json_bool(out, "min_open", (p->flags & PLUCK_PARAM_MIN_OPEN) != 0);
+        json_bool(out, "max_open", (p->flags & PLUCK_PARAM_MAX_OPEN) != 0);
+        json_double(out, "default", p->default_value);
+        json_double(out, "neutral", p->neutral);
     }
-    output_char(out, ',');
-    json_text(out, "summary", p->summary);
+    json_string(out, "summary", p->summary);
     output_char(out, '}');
 }
 
 static void print_json(output *out, const pluck_stage *stage)
 {
-    output_char(out, '{');
-    json_text(out, "name", stage->name);
-    output_char(out, ',');
-    json_text(out, "kind", kind_name(stage->kind));
-    output_char(out, ',');
-    json_text(out, "summary", stage->summary);
-    output_char(out, ',');
-    json_text(out, "formula", stage->formula);
-    output_char(out, ',');
-    json_text(out, "source", stage->source);
-    output_char(out, ',');
-    json_text(out, "cost", stage->cost);
-    output_text(out, ",\"params\":[");
-    for (size_t i = 0; i < stage->n_params; i++) {
-        if (i > 0)
-            output_char(out, ',');
+    json_open(out, NULL, '{');
+    json_string(out, "name", stage->name);
+    json_string(out, "kind", kind_name(stage->kind));
+    json_string(out, "summary", stage->summary);
+    json_string(out, "formula", stage->formula);
+    json_string(out, "source", stage->source);
+    json_string(out, "cost", stage->cost);
+    json_open(out, "params", '[');
+    for (size_t i = 0; i < stage->n_params; i++)
         json_param(out, &stage->params[i]);
-    }
     output_text(out, "]}");
 }
 
 static void print_all_json(output *out)
 {
-    output_text(out, "[");
+    output_char(out, '[');
     for (size_t i = 0; pluck_stage_at(i); i++) {
         output_text(out, i > 0 ? ",\n" : "\n");
         print_json(out, pluck_stage_at(i));

@@ -89,13 +89,37 @@ static int measure(evaluation *e)
 
 static const char *const names[N_QUESTIONS] = {"logprob", "sample", "top1"};
 
-static void print_costs(const evaluation *e, output *out)
+static void print_json(const evaluation *e, output *out)
+{
+    pluck_head_info info = head_model_info(&e->model);
+    json_open(out, NULL, '{');
+    json_string(out, "kind", pluck_head_kind_name(info.kind));
+    json_count(out, "tokens", info.n_vocab);
+    json_count(out, "dim", info.dim);
+    json_count(out, "rows", e->pairs.hidden.n_rows);
+    json_float(out, "loss", e->loss);
+    json_float(out, "perplexity", exp(e->loss));
+    json_float(out, "accuracy", (double)e->n_hits / (double)e->pairs.hidden.n_rows);
+    for (int q = 0; q < N_QUESTIONS; q++)
+        output_printf(out, ",\"%s\":{\"us\":%.3f,\"dots\":%.1f}", names[q], e->microseconds[q],
+                      e->dots[q]);
+    output_text(out, "}\n");
+}
+
+static void print_text(const evaluation *e, output *out)
 {
     static const table_column columns[] = {
         {.title = "", .width = -8},
         {.title = "us per token", .width = 14, .format = "%.2f"},
         {.title = "dot products", .width = 18, .format = "%.1f"},
     };
+    pluck_head_info info = head_model_info(&e->model);
+    uint64_t n = e->pairs.hidden.n_rows;
+    output_wrap(out);
+    output_printf(out, "%s head, %u tokens, dim %u; %llu rows\n", pluck_head_kind_name(info.kind),
+                  (unsigned)info.n_vocab, (unsigned)info.dim, (unsigned long long)n);
+    output_printf(out, "loss %.4f nats, perplexity %.4f, top-1 accuracy %.4f\n\n", e->loss,
+                  exp(e->loss), (double)e->n_hits / (double)n);
     table t = table_begin(out, columns, 3, "", "");
     for (int q = 0; q < N_QUESTIONS; q++) {
         table_word(&t, names[q]);
@@ -103,37 +127,6 @@ static void print_costs(const evaluation *e, output *out)
         table_number(&t, e->dots[q]);
         table_end_row(&t);
     }
-}
-
-static void print(const evaluation *e, output *out)
-{
-    pluck_head_info info = head_model_info(&e->model);
-    uint64_t n = e->pairs.hidden.n_rows;
-    double accuracy = (double)e->n_hits / (double)n;
-    bool is_json = e->flags->format == FORMAT_JSON;
-    if (is_json) {
-        output_printf(out, "{\"kind\":\"%s\",\"tokens\":%u,\"dim\":%u,\"rows\":%llu,",
-                      pluck_head_kind_name(info.kind), (unsigned)info.n_vocab, (unsigned)info.dim,
-                      (unsigned long long)n);
-        output_text(out, "\"loss\":");
-        output_float(out, e->loss);
-        output_text(out, ",\"perplexity\":");
-        output_float(out, exp(e->loss));
-        output_text(out, ",\"accuracy\":");
-        output_float(out, accuracy);
-    } else {
-        output_wrap(out);
-        output_printf(out, "%s head, %u tokens, dim %u; %llu rows\n",
-                      pluck_head_kind_name(info.kind), (unsigned)info.n_vocab, (unsigned)info.dim,
-                      (unsigned long long)n);
-        output_printf(out, "loss %.4f nats, perplexity %.4f, top-1 accuracy %.4f\n\n", e->loss,
-                      exp(e->loss), accuracy);
-        print_costs(e, out);
-    }
-    for (int q = 0; q < N_QUESTIONS && is_json; q++)
-        output_printf(out, ",\"%s\":{\"us\":%.3f,\"dots\":%.1f}", names[q], e->microseconds[q],
-                      e->dots[q]);
-    output_text(out, is_json ? "}\n" : "");
 }
 
 static int run(const void *given)
@@ -157,7 +150,10 @@ static int run(const void *given)
     if (code == EXIT_DONE)
         code = output_open(&out, NULL);
     if (code == EXIT_DONE) {
-        print(&e, &out);
+        if (flags->format == FORMAT_JSON)
+            print_json(&e, &out);
+        else
+            print_text(&e, &out);
         code = output_close(&out, true);
     }
     pairs_free(&e.pairs);

@@ -232,16 +232,17 @@ static const char *label_text(const prediction *p, const pluck_fasttext_label *l
 static void print_json(prediction *p, uint64_t item, const pluck_fasttext_label *labels, uint32_t n)
 {
     output *out = &p->out;
-    output_printf(out, "{\"%s\":%llu,\"labels\":[", p->has_lines ? "line" : "row",
-                  (unsigned long long)item);
+    json_open(out, NULL, '{');
+    json_count(out, p->has_lines ? "line" : "row", item);
+    json_open(out, "labels", '[');
     for (uint32_t i = 0; i < n; i++) {
         size_t length = 0;
         const char *text = label_text(p, &labels[i], &length);
-        output_printf(out, "%s{\"label\":%u,\"prob\":", i > 0 ? "," : "",
-                      (unsigned)labels[i].output);
-        output_float(out, labels[i].prob);
+        json_open(out, NULL, '{');
+        json_count(out, "label", labels[i].output);
+        json_float(out, "prob", labels[i].prob);
         if (p->has_lines || p->texts.name) {
-            output_text(out, ",\"text\":");
+            json_key(out, "text");
             output_json_string(out, text, length);
         }
         output_char(out, '}');

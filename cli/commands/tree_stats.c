@@ -1,6 +1,7 @@
 /* pluck tree stats: the shape of a code tree, and what its codes cost. */
 #include "model.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 typedef struct stats_flags {
@@ -120,22 +121,21 @@ static void print_text(const tree_report *r, output *out)
 static void print_json(const tree_report *r, output *out)
 {
     const pluck_tree_stats *s = &r->stats;
-    output_printf(out, "{\"tokens\":%u,\"min_length\":%u,\"max_length\":%u,\"mean_length\":",
-                  (unsigned)s->n_tokens, (unsigned)s->min_length, (unsigned)s->max_length);
-    output_double(out, r->plain.mean_length);
+    json_open(out, NULL, '{');
+    json_count(out, "tokens", s->n_tokens);
+    json_count(out, "min_length", s->min_length);
+    json_count(out, "max_length", s->max_length);
+    json_double(out, "mean_length", r->plain.mean_length);
     if (r->counts) {
-        output_text(out, ",\"entropy_bits\":");
-        output_double(out, s->entropy_bits);
-        output_text(out, ",\"mean_length_by_counts\":");
-        output_double(out, s->mean_length);
+        json_double(out, "entropy_bits", s->entropy_bits);
+        json_double(out, "mean_length_by_counts", s->mean_length);
     }
-    output_text(out, ",\"lengths\":{");
-    const char *separator = "";
+    json_open(out, "lengths", '{');
     for (uint32_t l = 0; l <= s->max_length; l++) {
-        if (r->histogram[l] == 0)
-            continue;
-        output_printf(out, "%s\"%u\":%u", separator, (unsigned)l, (unsigned)r->histogram[l]);
-        separator = ",";
+        char key[16];
+        snprintf(key, sizeof key, "%u", (unsigned)l);
+        if (r->histogram[l] > 0)
+            json_count(out, key, r->histogram[l]);
     }
     output_text(out, "}}\n");
 }
