@@ -6,10 +6,8 @@
  */
 #include "support/cases.h"
 #include "support/isa.h"
-#include "support/logit_cases.h"
+#include "support/output_cases.h"
 #include "support/samplers.h"
-#include "support/stage_cases.h"
-#include "support/token_texts.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -21,153 +19,15 @@
 
 #include <cmocka.h>
 
-enum { MAX_VOCAB = 999, N_TOP = 7, N_GIVEN = 5, MAX_ROWS = 9, GAP = 3, MAX_STATE = 1 << 16 };
-
-typedef struct row_case {
-    stage_text json;
-    uint32_t n_vocab;
-    logit_row row;
-    int32_t mask[MAX_VOCAB / 32 + 1];
-    bool is_masked;
-} row_case;
-
-/* Chains that leave the nucleus uncut when a token is picked, which random ones seldom do. */
-static const char *const deferring[] = {
-    "{\"seed\": 1, \"top_p\": 0.9}",
-    "{\"seed\": 2, \"top_p\": 0.5, \"temperature\": 1.7}",
-    "{\"seed\": 3, \"logit_bias\": {\"0\": 1.5}, \"top_p\": 0.8, \"temperature\": 0.6}",
+enum {
+    N_GIVEN = OUTPUTS_N_GIVEN,
+    N_TOP = OUTPUTS_N_TOP,
+    MAX_ROWS = OUTPUTS_ROWS,
+    MAX_VOCAB = OUTPUTS_VOCAB,
+    GAP = OUTPUTS_GAP
 };
-
-/* A random chain, with a draw that may learn, and a row of any type. */
-static void make_case(row_case *c, uint64_t seed, uint32_t n_vocab)
-{
-    static const uint32_t sizes[] = {1, 2, 63, 64, 65, 200, MAX_VOCAB};
-    test_random random = test_random_make(seed);
-    c->n_vocab =
-        n_vocab != 0 ? n_vocab : sizes[test_random_below(&random, sizeof sizes / sizeof *sizes)];
-    static float x[MAX_VOCAB];
-    logit_fill((logit_kind)(seed % LOGITS_KINDS), seed, c->n_vocab, x);
-    pluck_dtype dtype = n_vocab != 0 ? PLUCK_F32 : (pluck_dtype)test_random_below(&random, 3);
-    c->row = logit_row_make(x, c->n_vocab, dtype, seed % 7);
-    stage_begin(&c->json, seed);
-    const pluck_stage *draw = NULL;
-    size_t n_stages = test_random_below(&random, 4);
-    for (size_t i = 0; i < n_stages;) {
-        const pluck_stage *stage = pluck_stage_at(test_random_below(&random, 200));
-        if (!stage)
-            continue;
-        if (stage->kind == PLUCK_STAGE_DRAW) {
-            draw = stage;
-            continue;
-        }
-        stage_text_add(&c->json, i++ ? ", " : "");
-        stage_add_random(&c->json, stage, STAGE_MODERATE, (stage_tokens){c->n_vocab, NULL},
-                         &random);
-    }
-    stage_end(&c->json, draw);
-    if (seed % 5 == 4) {
-        c->json.n = 0;
-        stage_text_add(&c->json, "%s", deferring[seed / 5 % 3]);
-    }
-    c->is_masked = test_random_below(&random, 4) == 0;
-    for (size_t i = 0; i < sizeof c->mask / sizeof *c->mask; i++)
-        c->mask[i] = (int32_t)test_random_bits(&random);
-}
-
-/* With some history, the same for the same seed. */
-static pluck_sampler *make_sampler(const row_case *c, uint64_t seed, pluck_isa isa,
-                                   pluck_workspace *workspace)
-{
-    pluck_config *config = test_config(c->json.text);
-    pluck_sampler_options options = {.struct_size = sizeof options,
-                                     .isa = isa,
-                                     .stream = seed,
-                                     .workspace = workspace,
-                                     .token_text = test_token_text};
-    pluck_sampler *sampler = NULL;
-    pluck_error err = {.status = PLUCK_OK};
-    if (pluck_sampler_create(&sampler, config, c->n_vocab, &options, &err) != PLUCK_OK)
-        fail_msg("%s: %s", c->json.text, err.message);
-    pluck_config_destroy(&config);
-    test_random random = test_random_make(seed + 1);
-    for (size_t n = test_random_below(&random, 20); n > 0; n--) {
-        pluck_token token = (pluck_token)test_random_below(&random, c->n_vocab);
-        assert_int_equal(pluck_sampler_accept(sampler, token, NULL), PLUCK_OK);
-    }
-    if (c->is_masked)
-        pluck_sampler_set_mask(sampler, c->mask, (c->n_vocab + 31) / 32, NULL);
-    return sampler;
-}
-
-/* All outputs of some rows, and memory for them. */
-typedef struct results {
-    pluck_token tokens[MAX_ROWS], kept[MAX_ROWS * MAX_VOCAB];
-    pluck_status statuses[MAX_ROWS];
-    float logprobs[MAX_ROWS], raw_logprobs[MAX_ROWS], log_mass[MAX_ROWS];
-    uint32_t n_survivors[MAX_ROWS];
-    pluck_logprob top[MAX_ROWS * N_TOP];
-    size_t offsets[MAX_ROWS + 1];
-    float kept_logprobs[MAX_ROWS * MAX_VOCAB];
-    float given_logprobs[MAX_ROWS * N_GIVEN];
-    uint32_t given_ranks[MAX_ROWS * N_GIVEN];
-    float probs[MAX_ROWS * (MAX_VOCAB + GAP)];
-} results;
 
 static pluck_token given[MAX_ROWS * N_GIVEN];
-
-enum {
-    TOKENS = 1 << 0,
-    STATUSES = 1 << 1,
-    LOGPROBS = 1 << 2,
-    RAW_LOGPROBS = 1 << 3,
-    SURVIVORS = 1 << 4,
-    TOP = 1 << 5,
-    TOP_FINAL = 1 << 6,
-    OFFSETS = 1 << 7,
-    KEPT = 1 << 8,
-    KEPT_LOGPROBS = 1 << 9,
-    LOG_MASS = 1 << 10,
-    GIVEN_LOGPROBS = 1 << 11,
-    GIVEN_RANKS = 1 << 12,
-    GIVEN_FINAL = 1 << 13,
-    PROBS = 1 << 14,
-    ALL = (1 << 15) - 1
-};
-
-/* The wanted ones; what depends on another one that is not wanted is left out. */
-static pluck_outputs outputs_of(results *r, int wanted, uint32_t n_vocab)
-{
-    memset(r, 0x5A, sizeof *r);
-    if (!(wanted & TOKENS))
-        wanted &= ~(LOGPROBS | RAW_LOGPROBS);
-    if (!(wanted & OFFSETS))
-        wanted &= ~KEPT;
-    if (!(wanted & KEPT))
-        wanted &= ~KEPT_LOGPROBS;
-    return (pluck_outputs){
-        .struct_size = sizeof(pluck_outputs),
-        .tokens = wanted & TOKENS ? r->tokens : NULL,
-        .statuses = wanted & STATUSES ? r->statuses : NULL,
-        .logprobs = wanted & LOGPROBS ? r->logprobs : NULL,
-        .raw_logprobs = wanted & RAW_LOGPROBS ? r->raw_logprobs : NULL,
-        .n_survivors = wanted & SURVIVORS ? r->n_survivors : NULL,
-        .n_top = N_TOP,
-        .top_kind = wanted & TOP_FINAL ? PLUCK_LOGPROB_FINAL : PLUCK_LOGPROB_RAW,
-        .top = wanted & TOP ? r->top : NULL,
-        .kept_offsets = wanted & OFFSETS ? r->offsets : NULL,
-        .kept = wanted & KEPT ? r->kept : NULL,
-        .kept_logprobs = wanted & KEPT_LOGPROBS ? r->kept_logprobs : NULL,
-        .kept_capacity = wanted & KEPT ? sizeof r->kept / sizeof *r->kept : 0,
-        .kept_log_mass = wanted & LOG_MASS ? r->log_mass : NULL,
-        .n_given = N_GIVEN,
-        .given = given,
-        .given_kind = wanted & GIVEN_FINAL ? PLUCK_LOGPROB_FINAL : PLUCK_LOGPROB_RAW,
-        .given_logprobs = wanted & GIVEN_LOGPROBS ? r->given_logprobs : NULL,
-        .given_ranks = wanted & GIVEN_RANKS ? r->given_ranks : NULL,
-        .probs = wanted & PROBS ? r->probs : NULL,
-        .probs_stride = n_vocab + GAP,
-    };
-}
 
 static bool is_same(float a, float b)
 {
@@ -308,32 +168,21 @@ static bool row_agrees(pluck_sampler *single, const row_case *c, const pluck_out
     return agrees;
 }
 
-/* The saved bytes of both; true if they are equal, or if the state cannot be saved. */
-static bool same_state(const pluck_sampler *a, const pluck_sampler *b)
-{
-    static char of_a[MAX_STATE], of_b[MAX_STATE];
-    size_t n_a = 0, n_b = 0;
-    if (pluck_sampler_save(a, of_a, sizeof of_a, &n_a, NULL) != PLUCK_OK)
-        return true;
-    return pluck_sampler_save(b, of_b, sizeof of_b, &n_b, NULL) == PLUCK_OK && n_a == n_b &&
-           memcmp(of_a, of_b, n_a) == 0;
-}
-
 static bool run_agrees(const row_case *c, uint64_t seed, pluck_isa isa, int wanted)
 {
-    static results r;
-    pluck_sampler *all = make_sampler(c, seed, isa, NULL);
-    pluck_sampler *single = make_sampler(c, seed, isa, NULL);
-    pluck_outputs outputs = outputs_of(&r, wanted, c->n_vocab);
+    static row_results r;
+    pluck_sampler *all = row_case_sampler(c, seed, isa, NULL);
+    pluck_sampler *single = row_case_sampler(c, seed, isa, NULL);
+    pluck_outputs outputs = row_outputs(&r, wanted, 1, c->n_vocab, given);
     pluck_status status = pluck_sampler_run(all, c->row.logits, &outputs, NULL);
-    bool agrees = outputs.tokens || same_state(all, single);
+    bool agrees = outputs.tokens || sampler_states_equal(all, single);
     agrees = agrees && row_agrees(single, c, &outputs, status);
     outputs.accept = outputs.tokens != NULL;
     if (agrees && status == PLUCK_OK && outputs.accept) {
         pluck_token token = -1;
         agrees = pluck_sampler_run(all, c->row.logits, &outputs, NULL) == PLUCK_OK &&
                  pluck_sampler_next(single, c->row.logits, &token, NULL) == PLUCK_OK &&
-                 token == r.tokens[0] && same_state(all, single);
+                 token == r.tokens[0] && sampler_states_equal(all, single);
     }
     pluck_sampler_destroy(&all);
     pluck_sampler_destroy(&single);
@@ -344,13 +193,14 @@ static bool runs_hold(uint64_t seed, pluck_isa isa, const void *context)
 {
     (void)context;
     row_case c;
-    make_case(&c, seed, 0);
+    row_case_make(&c, seed, 0, -1);
     test_random random = test_random_make(seed + 2);
     for (int i = 0; i < N_GIVEN; i++)
         given[i] = (pluck_token)test_random_below(&random, c.n_vocab);
-    bool holds = run_agrees(&c, seed, isa, ALL) && run_agrees(&c, seed, isa, ALL & ~TOKENS);
+    bool holds =
+        run_agrees(&c, seed, isa, OUT_ALL) && run_agrees(&c, seed, isa, OUT_ALL & ~OUT_TOKENS);
     for (int i = 0; i < 3 && holds; i++)
-        holds = run_agrees(&c, seed, isa, (int)(test_random_bits(&random) & ALL));
+        holds = run_agrees(&c, seed, isa, (int)(test_random_bits(&random) & OUT_ALL));
     logit_row_destroy(&c.row);
     return holds;
 }
@@ -374,10 +224,11 @@ static void bad_logits_that_are_banned_are_in_no_list(void **state)
         &c.json,
         "{\"on_nan\": \"ban\", \"seed\": 4, \"top_k\": 2, \"logit_bias\": {\"2\": -0.75}}");
     memcpy(given, (const pluck_token[]){0, 1, 2, 3, 6}, N_GIVEN * sizeof *given);
-    static results r;
-    pluck_sampler *sampler = make_sampler(&c, 1, test_isa(), NULL);
-    pluck_sampler *banned = make_sampler(&c, 1, test_isa(), NULL);
-    pluck_outputs outputs = outputs_of(&r, ALL & ~TOP_FINAL & ~GIVEN_FINAL, N);
+    static row_results r;
+    pluck_sampler *sampler = row_case_sampler(&c, 1, test_isa(), NULL);
+    pluck_sampler *banned = row_case_sampler(&c, 1, test_isa(), NULL);
+    pluck_outputs outputs =
+        row_outputs(&r, OUT_ALL & ~OUT_TOP_FINAL & ~OUT_GIVEN_FINAL, 1, N, given);
     assert_int_equal(
         pluck_sampler_run(sampler, (pluck_logits){values, PLUCK_F32, N}, &outputs, NULL), PLUCK_OK);
     assert_true(row_agrees(banned, &c, &outputs, PLUCK_OK));
@@ -390,15 +241,15 @@ static void too_little_room_is_said_and_changes_nothing(void **state)
 {
     (void)state;
     row_case c;
-    make_case(&c, 0, 200);
+    row_case_make(&c, 0, 200, PLUCK_F32);
     c.json.n = 0;
     stage_text_add(&c.json, "{\"seed\": 4, \"top_k\": 12, \"draw\": \"mirostat_v2\"}");
     c.is_masked = false;
-    static results r;
+    static row_results r;
     float other[200] = {[7] = 50.0f};
     pluck_logits other_logits = {other, PLUCK_F32, 200};
-    pluck_sampler *sampler = make_sampler(&c, 1, test_isa(), NULL);
-    pluck_sampler *untouched = make_sampler(&c, 1, test_isa(), NULL);
+    pluck_sampler *sampler = row_case_sampler(&c, 1, test_isa(), NULL);
+    pluck_sampler *untouched = row_case_sampler(&c, 1, test_isa(), NULL);
     test_distribution d = test_distribution_of(sampler, c.row.logits);
     assert_true(d.n > 1);
     /* A token that was drawn before stays the one that was drawn. */
@@ -407,7 +258,8 @@ static void too_little_room_is_said_and_changes_nothing(void **state)
     assert_int_equal(pluck_sampler_set_position(untouched, 1000, NULL), PLUCK_OK);
     assert_int_equal(pluck_sampler_sample(sampler, other_logits, &drawn, NULL), PLUCK_OK);
     assert_int_equal(pluck_sampler_sample(untouched, other_logits, &drawn, NULL), PLUCK_OK);
-    pluck_outputs outputs = outputs_of(&r, TOKENS | STATUSES | OFFSETS | KEPT, c.n_vocab);
+    pluck_outputs outputs =
+        row_outputs(&r, OUT_TOKENS | OUT_STATUSES | OUT_OFFSETS | OUT_KEPT, 1, c.n_vocab, given);
     outputs.accept = true;
     outputs.kept_capacity = d.n - 1;
     pluck_error err = {.status = PLUCK_OK};
@@ -416,7 +268,7 @@ static void too_little_room_is_said_and_changes_nothing(void **state)
     assert_int_equal(r.offsets[1], d.n);
     assert_int_equal(r.tokens[0], PLUCK_NO_TOKEN);
     assert_int_equal(r.statuses[0], PLUCK_ERR_SPACE);
-    assert_true(same_state(sampler, untouched));
+    assert_true(sampler_states_equal(sampler, untouched));
     outputs.kept_capacity = d.n;
     assert_int_equal(pluck_sampler_run(sampler, c.row.logits, &outputs, &err), PLUCK_OK);
     assert_int_equal(r.kept[d.n], 0x5A5A5A5A);
@@ -439,26 +291,6 @@ static void run_backwards(void *user, size_t n,
         task(data, (uint32_t)(i % *n_workers), i);
 }
 
-/* Row r of a batch, against the same sampler alone. */
-static bool batch_row_agrees(const results *all, size_t r, const results *one, uint32_t n_vocab)
-{
-    size_t n = one->offsets[1], at = all->offsets[r], stride = n_vocab + GAP;
-    return all->tokens[r] == one->tokens[0] && all->statuses[r] == one->statuses[0] &&
-           is_same(all->logprobs[r], one->logprobs[0]) &&
-           is_same(all->raw_logprobs[r], one->raw_logprobs[0]) &&
-           all->n_survivors[r] == one->n_survivors[0] &&
-           is_same(all->log_mass[r], one->log_mass[0]) &&
-           memcmp(all->top + r * N_TOP, one->top, N_TOP * sizeof *one->top) == 0 &&
-           all->offsets[r + 1] - at == n &&
-           memcmp(all->kept + at, one->kept, n * sizeof *one->kept) == 0 &&
-           memcmp(all->kept_logprobs + at, one->kept_logprobs, n * sizeof(float)) == 0 &&
-           memcmp(all->given_logprobs + r * N_GIVEN, one->given_logprobs,
-                  N_GIVEN * sizeof(float)) == 0 &&
-           memcmp(all->given_ranks + r * N_GIVEN, one->given_ranks, N_GIVEN * sizeof(uint32_t)) ==
-               0 &&
-           memcmp(all->probs + r * stride, one->probs, stride * sizeof(float)) == 0;
-}
-
 enum { BATCH_VOCAB = 333 };
 
 /* Samplers 2 and 5 are not there; row 7 has a NaN; rows lie apart, with NaN in the gaps. */
@@ -466,7 +298,7 @@ static bool batch_agrees(const pluck_parallel *parallel, uint64_t seed, int want
 {
     static float data[MAX_ROWS * (BATCH_VOCAB + GAP)];
     static row_case cases[MAX_ROWS];
-    static results all, one;
+    static row_results all, one;
     pluck_workspace *workspace = NULL;
     pluck_sampler *samplers[MAX_ROWS] = {NULL}, *alone[MAX_ROWS] = {NULL};
     assert_int_equal(pluck_workspace_create(&workspace, BATCH_VOCAB, parallel, NULL, NULL),
@@ -474,13 +306,13 @@ static bool batch_agrees(const pluck_parallel *parallel, uint64_t seed, int want
     for (size_t i = 0; i < sizeof data / sizeof *data; i++)
         data[i] = NAN;
     for (size_t r = 0; r < MAX_ROWS; r++) {
-        make_case(&cases[r], seed * MAX_ROWS + r, BATCH_VOCAB);
+        row_case_make(&cases[r], seed * MAX_ROWS + r, BATCH_VOCAB, PLUCK_F32);
         memcpy(data + r * (BATCH_VOCAB + GAP), cases[r].row.exact, BATCH_VOCAB * sizeof *data);
         logit_row_destroy(&cases[r].row);
         if (r == 2 || r == 5)
             continue;
-        samplers[r] = make_sampler(&cases[r], r, PLUCK_ISA_BEST, workspace);
-        alone[r] = make_sampler(&cases[r], r, PLUCK_ISA_BEST, NULL);
+        samplers[r] = row_case_sampler(&cases[r], r, PLUCK_ISA_BEST, workspace);
+        alone[r] = row_case_sampler(&cases[r], r, PLUCK_ISA_BEST, NULL);
     }
     data[7 * (BATCH_VOCAB + GAP) + 100] = NAN;
     const pluck_matrix rows = {.data = data,
@@ -488,26 +320,25 @@ static bool batch_agrees(const pluck_parallel *parallel, uint64_t seed, int want
                                .n_cols = BATCH_VOCAB,
                                .n_rows = MAX_ROWS,
                                .row_stride_bytes = (BATCH_VOCAB + GAP) * sizeof *data};
-    pluck_outputs outputs = outputs_of(&all, wanted, BATCH_VOCAB);
+    pluck_outputs outputs = row_outputs(&all, wanted, MAX_ROWS, BATCH_VOCAB, given);
     outputs.accept = true;
     pluck_error err = {.status = PLUCK_OK};
     pluck_status status = pluck_workspace_run(workspace, samplers, &rows, &outputs, &err);
     bool agrees = status != PLUCK_OK && strncmp(err.message, "row ", 4) == 0 &&
                   all.statuses[7] == PLUCK_ERR_NAN;
+    pluck_outputs single;
     for (size_t r = 0; r < MAX_ROWS && agrees; r++) {
-        outputs = outputs_of(&one, wanted, BATCH_VOCAB);
-        outputs.accept = true;
-        outputs.given = given + r * N_GIVEN;
+        single = row_outputs(&one, wanted, 1, BATCH_VOCAB, given + r * N_GIVEN);
+        single.accept = true;
         if (!alone[r]) {
             agrees = all.tokens[r] == PLUCK_NO_TOKEN && all.statuses[r] == PLUCK_OK &&
-                     (!(wanted & OFFSETS) || all.offsets[r] == all.offsets[r + 1]);
+                     (!(wanted & OUT_OFFSETS) || all.offsets[r] == all.offsets[r + 1]);
             continue;
         }
         const float *row = data + r * (BATCH_VOCAB + GAP);
-        pluck_sampler_run(alone[r], (pluck_logits){row, PLUCK_F32, BATCH_VOCAB}, &outputs, NULL);
-        agrees = same_state(samplers[r], alone[r]) &&
-                 (wanted == ALL ? batch_row_agrees(&all, r, &one, BATCH_VOCAB)
-                                : all.tokens[r] == one.tokens[0]);
+        pluck_sampler_run(alone[r], (pluck_logits){row, PLUCK_F32, BATCH_VOCAB}, &single, NULL);
+        agrees = sampler_states_equal(samplers[r], alone[r]) &&
+                 row_results_equal(&outputs, r, &single, 0, BATCH_VOCAB);
         if (!agrees)
             test_case_failed("row %zu: %s", r, cases[r].json.text);
     }
@@ -533,8 +364,8 @@ static void batches_have_the_bits_of_single_rows(void **state)
                 .run = run_backwards, .user = &worker_counts[w], .n_workers = worker_counts[w]};
             const pluck_parallel *parallels[] = {NULL, pluck_pool_parallel(pool), &backwards};
             for (size_t p = 0; p < 3; p++)
-                if (!batch_agrees(parallels[p], seed, ALL) ||
-                    !batch_agrees(parallels[p], seed, TOKENS | STATUSES))
+                if (!batch_agrees(parallels[p], seed, OUT_ALL) ||
+                    !batch_agrees(parallels[p], seed, OUT_TOKENS | OUT_STATUSES))
                     fail_msg("%u workers, kind %zu, seed %llu", worker_counts[w], p,
                              (unsigned long long)seed);
             pluck_pool_destroy(&pool);
@@ -545,13 +376,13 @@ static void mistakes_write_nothing(void **state)
 {
     (void)state;
     row_case c;
-    make_case(&c, 0, 64);
-    pluck_sampler *sampler = make_sampler(&c, 1, test_isa(), NULL);
+    row_case_make(&c, 0, 64, PLUCK_F32);
+    pluck_sampler *sampler = row_case_sampler(&c, 1, test_isa(), NULL);
     memset(given, 0, sizeof given);
-    static results r, before;
+    static row_results r, before;
     pluck_outputs cases[12];
     for (int i = 0; i < 12; i++)
-        cases[i] = outputs_of(&r, ALL, 64);
+        cases[i] = row_outputs(&r, OUT_ALL, 1, 64, given);
     before = r;
     const pluck_token outside[N_GIVEN] = {0, 0, 64}, negative[N_GIVEN] = {-1};
     cases[0].struct_size = 0;
@@ -579,7 +410,7 @@ static void mistakes_write_nothing(void **state)
     struct {
         pluck_outputs outputs;
         char more[64];
-    } grown = {.outputs = outputs_of(&r, TOKENS, 64)};
+    } grown = {.outputs = row_outputs(&r, OUT_TOKENS, 1, 64, given)};
     grown.outputs.struct_size = sizeof grown;
     assert_int_equal(pluck_sampler_run(sampler, c.row.logits, &grown.outputs, NULL), PLUCK_OK);
     grown.more[63] = 1;
