@@ -221,6 +221,11 @@ public:
             throw error(PLUCK_ERR_INVALID, "workspace: one sampler per row is needed");
         call(pluck_workspace_run, get(), samplers.data(), &rows, &outputs);
     }
+    void sample_rows(const config &c, uint64_t seed, uint64_t stream0, uint64_t position,
+                     const pluck_matrix &rows, const pluck_outputs &outputs)
+    {
+        call(pluck_sample_rows, get(), c.get(), seed, stream0, position, &rows, &outputs);
+    }
 };
 
 class sampler : public handle<pluck_sampler>

@@ -398,6 +398,29 @@ PLUCK_API pluck_status pluck_workspace_run(pluck_workspace *workspace,
                                            pluck_sampler *const *samplers, const pluck_matrix *rows,
                                            const pluck_outputs *outputs, pluck_error *err);
 
+/*
+ * The same for rows that belong to no sequence: scoring a prompt, draws for evaluation, rows of a
+ * file. Row r gives what a new sampler of this configuration, with the stream stream0 + r of this
+ * seed, gives at this position with an empty history; the seed of the configuration is ignored.
+ * outputs->accept must be false. Log-probabilities and ranks of the tokens of a prompt, as
+ * prompt_logprobs of an OpenAI-style API wants them, where row r predicts the token next[r]:
+ *
+ *     pluck_outputs outputs = PLUCK_INIT(pluck_outputs);
+ *     outputs.n_given = 1;
+ *     outputs.given = next;
+ *     outputs.given_logprobs = logprobs;
+ *     outputs.given_ranks = ranks;
+ *     pluck_sample_rows(workspace, config, 0, 0, 0, &rows, &outputs, &err);
+ *
+ * workspace NULL: the calling thread alone, with memory for this call. With a workspace, the call
+ * allocates a small sampler for each worker, once. A stage that needs the texts of tokens is
+ * PLUCK_ERR_CONFIG.
+ */
+PLUCK_API pluck_status pluck_sample_rows(pluck_workspace *workspace, const pluck_config *config,
+                                         uint64_t seed, uint64_t stream0, uint64_t position,
+                                         const pluck_matrix *rows, const pluck_outputs *outputs,
+                                         pluck_error *err);
+
 #ifdef __cplusplus
 }
 #endif

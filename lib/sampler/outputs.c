@@ -348,9 +348,10 @@ static pluck_status give_up(pluck_sampler *const *samplers, const pluck_outputs 
                             uint32_t n_vocab, pluck_status status)
 {
     for (size_t r = 0; r < n_rows; r++) {
-        if (samplers[r])
+        bool is_skipped = samplers && !samplers[r];
+        if (samplers && samplers[r])
             samplers[r]->drawn = samplers[r]->drawn_before;
-        plk_outputs_clear(out, r, n_vocab, samplers[r] ? status : PLUCK_OK);
+        plk_outputs_clear(out, r, n_vocab, is_skipped ? PLUCK_OK : status);
     }
     return status;
 }

@@ -188,7 +188,7 @@ void plk_outputs_keep(const pluck_outputs *out, size_t row, uint32_t n_kept,
                       const plk_scratch *scratch);
 
 /* After all rows: accepts, unless something did not fit or memory runs out; then nothing has been
- * drawn. samplers may hold NULL. */
+ * drawn. samplers may hold NULL, and is NULL for rows without samplers, which accept nothing. */
 pluck_status plk_outputs_finish(pluck_sampler *const *samplers, const pluck_outputs *out,
                                 size_t n_rows, uint32_t n_vocab, pluck_error *err);
 

@@ -10,6 +10,10 @@
  *
  * The message of the first failed row is got by computing it again: that changes nothing, so it
  * fails in the same way, and threads need not agree on an error.
+ *
+ * Rows without samplers: each worker has a sampler of its own for the call (each row, if there are
+ * fewer), and gives it the keys of the row that it works on. Nothing is accepted, so that its
+ * history stays empty.
  */
 #include "sampler/sampler_impl.h"
 
@@ -104,14 +108,34 @@ static void attach_scratches(const pluck_workspace *workspace, pluck_sampler *co
             samplers[i]->scratch = workspace->scratches[0];
 }
 
+/* The random numbers of rows without samplers: row r has stream stream0 + r. */
+typedef struct row_keys {
+    uint64_t seed, stream0, position;
+} row_keys;
+
 typedef struct batch {
     const pluck_workspace *workspace;
-    pluck_sampler *const *samplers;
+    pluck_sampler *const *samplers; /* [n_rows]; may hold NULL. NULL: those of workers serve */
+    pluck_sampler *const *workers;  /* [n_workers, or n_rows if those are fewer] */
+    row_keys keys;
     const pluck_matrix *rows;
     const pluck_outputs *out;
     size_t first;                 /* row of the group */
     _Atomic size_t lowest_failed; /* row; n_rows: none */
 } batch;
+
+/* The sampler of a row; NULL: none. */
+static pluck_sampler *sampler_of(const batch *b, uint32_t worker, size_t row)
+{
+    if (b->samplers)
+        return b->samplers[row];
+    bool has_few_rows = b->rows->n_rows < b->workspace->n_workers;
+    pluck_sampler *sampler = b->workers[has_few_rows ? row : worker];
+    sampler->seed = b->keys.seed;
+    sampler->stream = b->keys.stream0 + row;
+    (void)pluck_sampler_set_position(sampler, b->keys.position, NULL);
+    return sampler;
+}
 
 /* A row that fails does not stop the others: every row is done. */
 static pluck_status fill_one(void *context, uint32_t worker, size_t item, pluck_error *err)
@@ -119,7 +143,7 @@ static pluck_status fill_one(void *context, uint32_t worker, size_t item, pluck_
     (void)err;
     batch *b = context;
     size_t row = b->first + item;
-    pluck_sampler *sampler = b->samplers[row];
+    pluck_sampler *sampler = sampler_of(b, worker, row);
     uint32_t n_kept = 0;
     if (!sampler) {
         plk_outputs_clear(b->out, row, b->workspace->n_vocab, PLUCK_OK);
@@ -153,11 +177,38 @@ static void fill_all(batch *b)
     }
 }
 
-static pluck_status check_run(const pluck_workspace *workspace, pluck_sampler *const *samplers,
-                              const pluck_matrix *rows, pluck_error *err)
+/* All rows, and what comes after the last. The samplers have lost their scratch memory before, and
+ * get it back. */
+static pluck_status run_batch(batch *b, pluck_error *err)
 {
-    if (!workspace || !rows || (!samplers && rows->n_rows > 0) ||
-        (!rows->data && !rows->rows && rows->n_rows > 0))
+    size_t n_rows = b->rows->n_rows;
+    uint32_t n_vocab = b->workspace->n_vocab;
+    pluck_error why = {.status = PLUCK_OK};
+    pluck_status status = PLUCK_OK;
+    atomic_init(&b->lowest_failed, n_rows);
+    fill_all(b);
+    if (b->samplers)
+        attach_scratches(b->workspace, b->samplers, n_rows);
+    size_t failed = atomic_load(&b->lowest_failed);
+    if (failed < n_rows) {
+        uint32_t n_kept;
+        pluck_sampler *sampler = sampler_of(b, 0, failed);
+        sampler->scratch = b->workspace->scratches[0];
+        status = plk_sampler_fill(sampler, plk_logits_at(b->rows, failed), b->out, failed, &n_kept,
+                                  &why);
+    }
+    pluck_status finished = plk_outputs_finish(b->samplers, b->out, n_rows, n_vocab, err);
+    if (finished != PLUCK_OK)
+        return finished;
+    if (status != PLUCK_OK)
+        return plk_fail(err, status, "row %zu: %s", failed, why.message);
+    return PLUCK_OK;
+}
+
+static pluck_status check_run(const pluck_workspace *workspace, const pluck_matrix *rows,
+                              pluck_error *err)
+{
+    if (!workspace || !rows || (!rows->data && !rows->rows && rows->n_rows > 0))
         return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
     if (rows->n_cols != workspace->n_vocab)
         return plk_fail(err, PLUCK_ERR_INVALID,
@@ -175,7 +226,9 @@ pluck_status pluck_workspace_run(pluck_workspace *workspace, pluck_sampler *cons
 {
     pluck_outputs out;
     size_t n_taken = 0;
-    pluck_status status = check_run(workspace, samplers, rows, err);
+    pluck_status status = check_run(workspace, rows, err);
+    if (status == PLUCK_OK && !samplers && rows->n_rows > 0)
+        return plk_fail(err, PLUCK_ERR_INVALID, "samplers is NULL");
     if (status == PLUCK_OK)
         status = plk_outputs_check(&out, outputs, workspace->n_vocab, rows->n_rows, err);
     if (status != PLUCK_OK)
@@ -186,21 +239,70 @@ pluck_status pluck_workspace_run(pluck_workspace *workspace, pluck_sampler *cons
         return status;
     }
     batch b = {.workspace = workspace, .samplers = samplers, .rows = rows, .out = &out};
-    atomic_init(&b.lowest_failed, rows->n_rows);
-    fill_all(&b);
-    attach_scratches(workspace, samplers, rows->n_rows);
-    size_t failed = atomic_load(&b.lowest_failed);
-    pluck_error why = {.status = PLUCK_OK};
-    if (failed < rows->n_rows) {
-        uint32_t n_kept;
-        status = plk_sampler_fill(samplers[failed], plk_logits_at(rows, failed), &out, failed,
-                                  &n_kept, &why);
-    }
-    pluck_status finished =
-        plk_outputs_finish(samplers, &out, rows->n_rows, workspace->n_vocab, err);
-    if (finished != PLUCK_OK)
-        return finished;
+    return run_batch(&b, err);
+}
+
+/* n_wanted samplers. On failure *n of them are there. */
+static pluck_status create_workers(pluck_sampler **workers, uint32_t n_wanted,
+                                   pluck_workspace *workspace, const pluck_config *config,
+                                   uint32_t *n, pluck_error *err)
+{
+    pluck_sampler_options options = {.struct_size = sizeof options,
+                                     .max_rewind = 1,
+                                     .allocator = &workspace->allocator,
+                                     .workspace = workspace};
+    pluck_status status =
+        pluck_sampler_create(&workers[0], config, workspace->n_vocab, &options, err);
+    for (*n = status == PLUCK_OK; *n < n_wanted && status == PLUCK_OK; *n += status == PLUCK_OK)
+        status = pluck_sampler_clone(&workers[*n], workers[0], err);
+    return status;
+}
+
+static pluck_status sample_rows(pluck_workspace *workspace, const pluck_config *config,
+                                row_keys keys, const pluck_matrix *rows,
+                                const pluck_outputs *outputs, pluck_error *err)
+{
+    pluck_outputs out;
+    uint32_t n_vocab = workspace->n_vocab, n = 0;
+    pluck_status status = check_run(workspace, rows, err);
+    if (status == PLUCK_OK)
+        status = plk_outputs_check(&out, outputs, n_vocab, rows->n_rows, err);
     if (status != PLUCK_OK)
-        return plk_fail(err, status, "row %zu: %s", failed, why.message);
-    return PLUCK_OK;
+        return status;
+    if (out.accept)
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "outputs.accept must be false: no sampler is there that could accept");
+    size_t n_wanted = rows->n_rows < workspace->n_workers ? rows->n_rows : workspace->n_workers;
+    n_wanted = n_wanted > 0 ? n_wanted : 1; /* an unusable configuration fails without rows too */
+    pluck_sampler **workers = plk_alloc_zero(&workspace->allocator, n_wanted, sizeof *workers);
+    if (!workers)
+        return plk_fail_nomem(err, n_wanted * sizeof *workers);
+    status = create_workers(workers, (uint32_t)n_wanted, workspace, config, &n, err);
+    if (status == PLUCK_OK) {
+        batch b = {
+            .workspace = workspace, .workers = workers, .keys = keys, .rows = rows, .out = &out};
+        status = run_batch(&b, err);
+    }
+    for (uint32_t i = 0; i < n; i++)
+        pluck_sampler_destroy(&workers[i]);
+    plk_free(&workspace->allocator, workers);
+    return status;
+}
+
+pluck_status pluck_sample_rows(pluck_workspace *workspace, const pluck_config *config,
+                               uint64_t seed, uint64_t stream0, uint64_t position,
+                               const pluck_matrix *rows, const pluck_outputs *outputs,
+                               pluck_error *err)
+{
+    if (!config || !rows)
+        return plk_fail(err, PLUCK_ERR_INVALID, "config or rows is NULL");
+    row_keys keys = {.seed = seed, .stream0 = stream0, .position = position};
+    if (workspace)
+        return sample_rows(workspace, config, keys, rows, outputs, err);
+    pluck_workspace *own = NULL;
+    pluck_status status = pluck_workspace_create(&own, rows->n_cols, NULL, NULL, err);
+    if (status == PLUCK_OK)
+        status = sample_rows(own, config, keys, rows, outputs, err);
+    pluck_workspace_destroy(&own);
+    return status;
 }

@@ -34,5 +34,10 @@ extern uint64_t seed, stream, position;
 extern const float *logits, *hidden;
 extern pluck_config *config;
 extern pluck_sampler *sampler;
+extern pluck_workspace *workspace;
+extern pluck_matrix rows;
+extern const pluck_token *next;
+extern float *logprobs;
+extern uint32_t *ranks;
 
 #endif

@@ -164,6 +164,8 @@ static pluck_outputs outputs = {.struct_size = sizeof outputs,
                                 .statuses = statuses,
                                 .n_top = 2,
                                 .top = logprobs};
+static pluck_outputs row_outputs = {
+    .struct_size = sizeof row_outputs, .tokens = tokens, .n_top = 2, .top = logprobs};
 static pluck_sampler_info sampler_info = {.struct_size = sizeof sampler_info};
 static pluck_prob probs[N];
 static pluck_logprob scored[2 * N];
