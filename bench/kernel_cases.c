@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N_KERNELS = 18 };
+enum { N_KERNELS = 25 };
 _Static_assert(sizeof(plk_kernels) - offsetof(plk_kernels, scan_f32) == N_KERNELS * sizeof(void *),
                "plk_kernels has changed: give each kernel a case here, then adapt N_KERNELS");
 
@@ -30,6 +30,55 @@ static void run_scan_bf16(const plk_kernels *kernels, const kernel_input *in, ke
 {
     out->n_values = in->n / PLK_BLOCK;
     out->result = kernels->scan_bf16(in->bf16, in->n / PLK_BLOCK, out->values);
+}
+
+/* Blocks one at a time: a kernel for the last one of a row, which need not be whole. */
+static void run_scan_part(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
+{
+    out->n_values = in->n / PLK_BLOCK;
+    out->result = 0;
+    for (size_t b = 0; b < out->n_values; b++)
+        out->result |= kernels->scan_part(in->f32 + b * PLK_BLOCK, PLK_BLOCK - 1, out->values + b);
+}
+
+static void run_scan_masked_f32(const plk_kernels *kernels, const kernel_input *in,
+                                kernel_output *out)
+{
+    size_t n_blocks = in->n / PLK_BLOCK, n_allowed = 0;
+    out->n_values = n_blocks;
+    bool bad = kernels->scan_masked_f32(in->f32, in->mask, n_blocks, out->values, &n_allowed);
+    out->result = n_allowed + bad;
+}
+
+static void run_scan_masked_f16(const plk_kernels *kernels, const kernel_input *in,
+                                kernel_output *out)
+{
+    size_t n_blocks = in->n / PLK_BLOCK, n_allowed = 0;
+    out->n_values = n_blocks;
+    bool bad = kernels->scan_masked_f16(in->f16, in->mask, n_blocks, out->values, &n_allowed);
+    out->result = n_allowed + bad;
+}
+
+static void run_scan_masked_bf16(const plk_kernels *kernels, const kernel_input *in,
+                                 kernel_output *out)
+{
+    size_t n_blocks = in->n / PLK_BLOCK, n_allowed = 0;
+    out->n_values = n_blocks;
+    bool bad = kernels->scan_masked_bf16(in->bf16, in->mask, n_blocks, out->values, &n_allowed);
+    out->result = n_allowed + bad;
+}
+
+static void run_mask_values(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
+{
+    out->n_values = in->n;
+    kernels->mask_values(in->f32, in->mask, in->n / PLK_BLOCK, out->values);
+}
+
+static void run_gather_masked(const plk_kernels *kernels, const kernel_input *in,
+                              kernel_output *out)
+{
+    out->result = out->n_values = out->n_ids =
+        kernels->gather_masked(in->f32, in->mask, in->n / PLK_BLOCK, 7, out->ids, out->values);
 }
 
 static void run_widen_f16(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
@@ -61,6 +110,16 @@ static void run_exp_sums(const plk_kernels *kernels, const kernel_input *in, ker
 {
     out->n_sums = in->n / PLK_BLOCK;
     kernels->exp_sums(in->f32, in->n / PLK_BLOCK, plk_exponent_make(in->largest, 1.25), out->sums);
+}
+
+static void run_exp_block(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
+{
+    out->n_values = in->n;
+    out->n_sums = in->n / PLK_BLOCK;
+    plk_exponent exponent = plk_exponent_make(in->largest, 1.25);
+    for (size_t b = 0; b < out->n_sums; b++)
+        out->sums[b] = kernels->exp_block(in->f32 + b * PLK_BLOCK, PLK_BLOCK, exponent,
+                                          out->values + b * PLK_BLOCK);
 }
 
 static void run_exp_dots(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
@@ -153,11 +212,18 @@ static const kernel_case cases[] = {
     {"scan_f32", 4 + 4.0 / PLK_BLOCK, run_scan_f32},
     {"scan_f16", 2 + 4.0 / PLK_BLOCK, run_scan_f16},
     {"scan_bf16", 2 + 4.0 / PLK_BLOCK, run_scan_bf16},
+    {"scan_part", 4 + 4.0 / PLK_BLOCK, run_scan_part},
+    {"scan_masked_f32", 4 + 12.0 / PLK_BLOCK, run_scan_masked_f32},
+    {"scan_masked_f16", 2 + 12.0 / PLK_BLOCK, run_scan_masked_f16},
+    {"scan_masked_bf16", 2 + 12.0 / PLK_BLOCK, run_scan_masked_bf16},
+    {"mask_values", 8 + 8.0 / PLK_BLOCK, run_mask_values},
+    {"gather_masked 1 in 2", 8, run_gather_masked},
     {"widen_f16", 6, run_widen_f16},
     {"widen_bf16", 6, run_widen_bf16},
     {"max", 4, run_max},
     {"exp_values", 8, run_exp_values},
     {"exp_sums", 4 + 8.0 / PLK_BLOCK, run_exp_sums},
+    {"exp_block", 8 + 8.0 / PLK_BLOCK, run_exp_block},
     {"exp_dots", 4 + 16.0 / PLK_BLOCK, run_exp_dots},
     {"exp_sums_from", 4 + 8.0 / PLK_BLOCK, run_exp_sums_from},
     {"moments", 4, run_moments},
@@ -201,6 +267,19 @@ static void *make_row(const char *kind, size_t n, pluck_dtype dtype)
     return rows.data;
 }
 
+/* Half of the bits are 1, without order. */
+static int32_t *make_mask(size_t n)
+{
+    uint32_t *mask = malloc(n / 32 * sizeof *mask), mixed = 1;
+    for (size_t i = 0; mask && i < n / 32; i++) {
+        mixed ^= mixed << 13;
+        mixed ^= mixed >> 17;
+        mixed ^= mixed << 5;
+        mask[i] = mixed;
+    }
+    return (int32_t *)mask;
+}
+
 bool kernel_input_create(kernel_input *in, const char *kind, size_t n)
 {
     *in = (kernel_input){
@@ -208,10 +287,11 @@ bool kernel_input_create(kernel_input *in, const char *kind, size_t n)
         .f32 = make_row(kind, n, PLUCK_F32),
         .f16 = make_row(kind, n, PLUCK_F16),
         .bf16 = make_row(kind, n, PLUCK_BF16),
+        .mask = make_mask(n),
     };
     in->items = malloc(n * sizeof *in->items);
     float *sorted = malloc(n * sizeof *sorted);
-    bool done = in->f32 && in->f16 && in->bf16 && in->items && sorted;
+    bool done = in->f32 && in->f16 && in->bf16 && in->mask && in->items && sorted;
     if (done) {
         for (size_t i = 0; i < n; i++)
             in->items[i] = (plk_item){(int32_t)i, in->f32[i], 0.0f};
@@ -233,6 +313,7 @@ void kernel_input_destroy(kernel_input *in)
     free(in->f16);
     free(in->bf16);
     free(in->items);
+    free(in->mask);
     *in = (kernel_input){0};
 }
 

@@ -53,6 +53,24 @@ typedef struct plk_kernels {
     bool (*scan_f16)(const void *x, size_t n_blocks, float *block_max);
     bool (*scan_bf16)(const void *x, size_t n_blocks, float *block_max);
 
+    /* The same of 1 <= n <= 64 values, f32, of any alignment; reads nothing beyond them. */
+    bool (*scan_part)(const float *x, size_t n, float *max);
+
+    /*
+     * The scan under a mask: block_max[b] = the largest value of block b whose bit in the mask is
+     * 1, or -inf. The result is that of the scan: banned values count. Bit i % 32 of word i / 32 is
+     * value i. Adds the number of bits that are 1 to *n_allowed.
+     */
+    bool (*scan_masked_f32)(const void *x, const int32_t *mask, size_t n_blocks, float *block_max,
+                            size_t *n_allowed);
+    bool (*scan_masked_f16)(const void *x, const int32_t *mask, size_t n_blocks, float *block_max,
+                            size_t *n_allowed);
+    bool (*scan_masked_bf16)(const void *x, const int32_t *mask, size_t n_blocks, float *block_max,
+                             size_t *n_allowed);
+
+    /* out[i] = x[i] where the mask's bit is 1, else -inf; out may be x. */
+    void (*mask_values)(const float *x, const int32_t *mask, size_t n_blocks, float *out);
+
     /* out[i] = x[i] as float, exactly, for any n and any alignment of x and out. NaN stays NaN. */
     void (*widen_f16)(const void *x, size_t n, float *out);
     void (*widen_bf16)(const void *x, size_t n, float *out);
@@ -70,6 +88,10 @@ typedef struct plk_kernels {
      * that of the exponentials.
      */
     void (*exp_sums)(const float *x, size_t n_blocks, plk_exponent exponent, double *sums);
+
+    /* Of one block whose first n values are x and whose others are -inf, n >= 1: writes all 64
+     * exponentials to e, returns the sum as exp_sums gives it. Reads nothing beyond x[n - 1]. */
+    double (*exp_block)(const float *x, size_t n, plk_exponent exponent, float *e);
 
     /* exp_sums, and dots[b] = sum of e * d over block b with d = fl(x - origin): in each lane e0
      * d0, the next three added by fused multiply-adds in order, then folded the same way. Where e
@@ -105,6 +127,10 @@ typedef struct plk_kernels {
      * and returns how many items those are. items (plk_item) at any alignment; n any number; out
      * has room for n values, and those beyond the result are unspecified. */
     size_t (*copy_items)(const void *items, size_t n, float *out);
+    /* Copies the values above -inf whose bit in the mask is 1, ascending by place, to logits, and
+     * first_id + place to ids; returns how many. Slack as for gather. */
+    size_t (*gather_masked)(const float *x, const int32_t *mask, size_t n_blocks, uint32_t first_id,
+                            uint32_t *ids, float *logits);
 
     /* How many of 64 * n_blocks values are >= threshold. */
     size_t (*count)(const float *x, size_t n_blocks, float threshold);

@@ -11,6 +11,7 @@
  *   lanes_set(f)                f in every lane
  *   lanes_load(p)               lane i = i-th float at p (const void *)
  *   lanes_load_once(p)          lanes_load for a value that is used more than once
+ *   lanes_load_first(p, n)      the first n < 16 floats at p, nothing beyond them; then -inf
  *   lanes_load_f16(p), _bf16    the same from 16 halves, exactly; a signalling f16 NaN turns quiet
  *   lanes_load_items(p, i, f)   lane j = logit of the j-th plk_item at p; if some token is not
  *                               i + j, some flag of *f becomes set
@@ -27,9 +28,14 @@
  *   flags_or(f, g), flags_any(f), flags_bits(f): the last has lane i in bit i of an unsigned
  *   bits_count(u)               number of set bits of a uint64_t
  *   lanes_keep(f, a)            a where f, else +0
+ *   lanes_ban(u, first, a)      a + -inf in the lanes i whose bit first + i in a uint32_t is 0,
+ *                               else a, but for the sign of zero; first is 0 or 16
+ *   lanes_mask(u, first, a)     -inf in these lanes, else a
+ *   lanes_largest(a)            the largest lane, none of which is NaN
  *   LANES_FOLDS                 how many blocks' sums are finished together
  *   lanes_fold(p, v)            LANES_FOLDS doubles to p from as many lanes at v: the lanes of each
  *                               as doubles, lane j += lane j + 8, then + 4, + 2, + 1
+ *   lanes_fold_one(a)           the same of one
  *   LANES_ROWS                  how many blocks' maxima are finished together
  *   row, row_of(a)              a as far reduced by lanes_max as costs nothing
  *   rows_max(rows)              the maximum of each of LANES_ROWS rows, as a rows_maxima; never -0
@@ -167,6 +173,28 @@ static void exp_sums(const float *x, size_t n_blocks, plk_exponent exponent, dou
     sums_store(sums + b, totals, n_blocks - b);
 }
 
+/* n = 64 or less. */
+static double exp_block(const float *x, size_t n, plk_exponent exponent, float *e)
+{
+    const lanes_exponent lanes_of = exponent_set(exponent);
+    lanes v[LANES_A_BLOCK];
+    if (n == PLK_BLOCK) {
+        for (size_t i = 0; i < LANES_A_BLOCK; i++)
+            v[i] = exponential(lanes_load(x + i * LANES), &lanes_of).e;
+    } else {
+        for (size_t i = 0; i < LANES_A_BLOCK; i++)
+            v[i] = lanes_set(0.0f);
+        size_t i = 0;
+        for (; (i + 1) * LANES <= n; i++)
+            v[i] = exponential(lanes_load(x + i * LANES), &lanes_of).e;
+        if (i * LANES < n)
+            v[i] = exponential(lanes_load_first(x + i * LANES, n - i * LANES), &lanes_of).e;
+    }
+    for (size_t i = 0; i < LANES_A_BLOCK; i++)
+        lanes_store(e + i * LANES, v[i]);
+    return lanes_fold_one(block_total(v));
+}
+
 LANES_INLINE lanes exponential_block_from(const float *x, const lanes_exponent *exponent,
                                           lanes threshold)
 {
@@ -299,28 +327,59 @@ static size_t moments(const float *x, size_t n_blocks, float origin, double *sum
  * The scan. Two values are tested for NaN by one comparison; +inf shows as the largest maximum. The
  * maxima over 16 lanes, which would cost more than everything else, are taken for LANES_ROWS blocks
  * at once by a transposing reduction.
+ *
+ * Under a mask -inf is added to what is banned: it becomes -inf, or NaN if it was NaN or +inf. So
+ * the same comparisons find every bad value, banned or not.
  */
+enum { WORD_BITS = 32, WORDS_A_BLOCK = PLK_BLOCK / WORD_BITS };
+
+/* A mask's words may have any alignment. */
+LANES_INLINE uint32_t mask_word(const int32_t *mask, size_t index)
+{
+    uint32_t word;
+    memcpy(&word, (const unsigned char *)mask + index * sizeof word, sizeof word);
+    return word;
+}
+
+typedef struct scan_state {
+    flags nan;
+    size_t n_allowed;
+} scan_state;
+
+/* mask: the words of the block, if masked. */
 LANES_INLINE row scan_block(const unsigned char *x, size_t value_bytes, lanes (*load)(const void *),
-                            flags *nan)
+                            bool masked, const int32_t *mask, scan_state *state)
 {
     const size_t step = LANES * value_bytes;
     lanes x0 = load(x), x1 = load(x + step), x2 = load(x + 2 * step), x3 = load(x + 3 * step);
+    if (masked) {
+        const uint32_t low = mask_word(mask, 0), high = mask_word(mask, 1);
+        x0 = lanes_ban(low, 0, x0);
+        x1 = lanes_ban(low, LANES, x1);
+        x2 = lanes_ban(high, 0, x2);
+        x3 = lanes_ban(high, LANES, x3);
+        state->n_allowed += bits_count((uint64_t)high << WORD_BITS | low);
+    }
     flags here = flags_or(flags_unordered(x0, x1), flags_unordered(x2, x3));
-    *nan = flags_or(*nan, here);
+    state->nan = flags_or(state->nan, here);
     return row_of(lanes_max(lanes_max(x0, x1), lanes_max(x2, x3)));
 }
 
+/* mask and n_allowed: only if masked. */
 LANES_INLINE bool scan(const unsigned char *x, size_t value_bytes, lanes (*load)(const void *),
-                       size_t n_blocks, float *block_max)
+                       bool masked, const int32_t *mask, size_t n_blocks, float *block_max,
+                       size_t *n_allowed)
 {
     const size_t block_bytes = PLK_BLOCK * value_bytes;
-    flags nan = flags_unordered(lanes_set(0.0f), lanes_set(0.0f));
+    const size_t words = masked ? WORDS_A_BLOCK : 0;
+    scan_state state = {.nan = flags_unordered(lanes_set(0.0f), lanes_set(0.0f))};
     rows_maxima top = rows_lowest();
     row rows[LANES_ROWS];
     size_t b = 0;
     for (; b + LANES_ROWS <= n_blocks; b += LANES_ROWS) {
         for (size_t i = 0; i < LANES_ROWS; i++)
-            rows[i] = scan_block(x + (b + i) * block_bytes, value_bytes, load, &nan);
+            rows[i] = scan_block(x + (b + i) * block_bytes, value_bytes, load, masked,
+                                 mask + (b + i) * words, &state);
         rows_store(block_max + b, rows_max(rows), &top);
     }
     if (b < n_blocks) {
@@ -328,26 +387,44 @@ LANES_INLINE bool scan(const unsigned char *x, size_t value_bytes, lanes (*load)
         for (size_t i = 0; i < LANES_ROWS; i++)
             rows[i] = row_of(lanes_set(-INFINITY));
         for (size_t i = 0; b + i < n_blocks; i++)
-            rows[i] = scan_block(x + (b + i) * block_bytes, value_bytes, load, &nan);
+            rows[i] = scan_block(x + (b + i) * block_bytes, value_bytes, load, masked,
+                                 mask + (b + i) * words, &state);
         rows_store(last, rows_max(rows), &top);
         memcpy(block_max + b, last, (n_blocks - b) * sizeof *last);
     }
-    return flags_any(nan) || rows_any_infinite(top);
+    if (masked)
+        *n_allowed += state.n_allowed;
+    return flags_any(state.nan) || rows_any_infinite(top);
 }
+
+static const int32_t no_mask;
 
 static bool scan_f32(const void *x, size_t n_blocks, float *block_max)
 {
-    return scan(x, sizeof(float), lanes_load_once, n_blocks, block_max);
+    return scan(x, sizeof(float), lanes_load_once, false, &no_mask, n_blocks, block_max, NULL);
 }
 
 static bool scan_f16(const void *x, size_t n_blocks, float *block_max)
 {
-    return scan(x, sizeof(uint16_t), lanes_load_f16, n_blocks, block_max);
+    return scan(x, sizeof(uint16_t), lanes_load_f16, false, &no_mask, n_blocks, block_max, NULL);
 }
 
 static bool scan_bf16(const void *x, size_t n_blocks, float *block_max)
 {
-    return scan(x, sizeof(uint16_t), lanes_load_bf16, n_blocks, block_max);
+    return scan(x, sizeof(uint16_t), lanes_load_bf16, false, &no_mask, n_blocks, block_max, NULL);
+}
+
+static bool scan_part(const float *x, size_t n, float *max)
+{
+    flags nan = flags_unordered(lanes_set(0.0f), lanes_set(0.0f));
+    lanes largest = lanes_set(-INFINITY);
+    for (size_t i = 0; i < n; i += LANES) {
+        const lanes v = n - i < LANES ? lanes_load_first(x + i, n - i) : lanes_load(x + i);
+        nan = flags_or(nan, flags_unordered(v, v));
+        largest = lanes_max(v, largest);
+    }
+    *max = lanes_largest(largest) + 0.0f;
+    return flags_any(nan) || *max == INFINITY;
 }
 
 LANES_INLINE void widen(const unsigned char *x, size_t n, float *out, lanes (*load)(const void *))
@@ -492,15 +569,19 @@ static size_t count(const float *x, size_t n_blocks, float threshold)
 }
 
 #include "simd/dot_template.h"
+#include "simd/mask_template.h"
 
 #define PLK_KERNELS_TABLE(isa_value, isa_name)                                                     \
     {                                                                                              \
         .isa = (isa_value), .name = (isa_name), .scan_f32 = scan_f32, .scan_f16 = scan_f16,        \
-        .scan_bf16 = scan_bf16, .widen_f16 = widen_f16, .widen_bf16 = widen_bf16,                  \
-        .max = max_value, .exp_values = exp_values, .exp_sums = exp_sums, .exp_dots = exp_dots,    \
-        .exp_sums_from = exp_sums_from, .moments = moments, .gather = gather,                      \
-        .gather_blocks = gather_blocks, .copy_items = copy_items, .count = count,                  \
-        .dot_f32 = dot_f32, .dot_f16 = dot_f16, .dot_bf16 = dot_bf16                               \
+        .scan_bf16 = scan_bf16, .scan_part = scan_part, .scan_masked_f32 = scan_masked_f32,        \
+        .scan_masked_f16 = scan_masked_f16, .scan_masked_bf16 = scan_masked_bf16,                  \
+        .widen_f16 = widen_f16, .widen_bf16 = widen_bf16, .max = max_value,                        \
+        .exp_values = exp_values, .exp_sums = exp_sums, .exp_dots = exp_dots,                      \
+        .exp_block = exp_block, .exp_sums_from = exp_sums_from, .moments = moments,                \
+        .gather = gather, .gather_blocks = gather_blocks, .gather_masked = gather_masked,          \
+        .mask_values = mask_values, .copy_items = copy_items, .count = count, .dot_f32 = dot_f32,  \
+        .dot_f16 = dot_f16, .dot_bf16 = dot_bf16                                                   \
     }
 
 #endif

@@ -94,6 +94,20 @@ LANES_INLINE lanes lanes_load_items(const void *items, uint32_t first, flags *ot
                    load_eight_items(bytes + 8 * sizeof(plk_item), first + 8, &other->high)};
 }
 
+/* Eight lanes that are -inf where the place, from first on, is not below n. */
+LANES_INLINE __m256 load_first_eight(const float *x, int n, int first)
+{
+    const __m256i place = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    __m256i inside = _mm256_cmpgt_epi32(_mm256_set1_epi32(n - first), place);
+    return _mm256_blendv_ps(_mm256_set1_ps(-INFINITY), _mm256_maskload_ps(x + first, inside),
+                            _mm256_castsi256_ps(inside));
+}
+
+LANES_INLINE lanes lanes_load_first(const void *x, size_t n)
+{
+    return (lanes){load_first_eight(x, (int)n, 0), load_first_eight(x, (int)n, 8)};
+}
+
 LANES_INLINE void lanes_store(float *x, lanes a)
 {
     _mm256_storeu_ps(x, a.low);
@@ -175,6 +189,53 @@ LANES_INLINE lanes lanes_keep(flags f, lanes a)
     return (lanes){_mm256_and_ps(f.low, a.low), _mm256_and_ps(f.high, a.high)};
 }
 
+/* For every byte of a mask the eight floats that are added: 0 where the bit is 1, -inf where it is
+ * 0. */
+#define BAN(byte, bit) ((byte) >> (bit)&1 ? 0.0f : -INFINITY)
+#define BANS(byte)                                                                                 \
+    {                                                                                              \
+        BAN(byte, 0), BAN(byte, 1), BAN(byte, 2), BAN(byte, 3), BAN(byte, 4), BAN(byte, 5),        \
+            BAN(byte, 6), BAN(byte, 7)                                                             \
+    }
+#define BANS_4(byte)  BANS(byte), BANS((byte) + 1), BANS((byte) + 2), BANS((byte) + 3)
+#define BANS_16(byte) BANS_4(byte), BANS_4((byte) + 4), BANS_4((byte) + 8), BANS_4((byte) + 12)
+#define BANS_64(byte)                                                                              \
+    BANS_16(byte), BANS_16((byte) + 16), BANS_16((byte) + 32), BANS_16((byte) + 48)
+
+static const _Alignas(32) float ban_table[256][8] = {BANS_64(0), BANS_64(64), BANS_64(128),
+                                                     BANS_64(192)};
+
+/* One load instead of spreading the bits of the byte. */
+LANES_INLINE __m256 ban_eight(uint32_t byte, __m256 a)
+{
+    return _mm256_add_ps(a, _mm256_load_ps(ban_table[byte & 0xFFu]));
+}
+
+/* The sign of what is to be added says the same. */
+LANES_INLINE __m256 mask_eight(uint32_t byte, __m256 a)
+{
+    __m256 bans = _mm256_load_ps(ban_table[byte & 0xFFu]);
+    return _mm256_blendv_ps(a, bans, bans);
+}
+
+LANES_INLINE lanes lanes_mask(uint32_t word, unsigned first, lanes a)
+{
+    return (lanes){mask_eight(word >> first, a.low), mask_eight(word >> (first + 8), a.high)};
+}
+
+LANES_INLINE lanes lanes_ban(uint32_t word, unsigned first, lanes a)
+{
+    return (lanes){ban_eight(word >> first, a.low), ban_eight(word >> (first + 8), a.high)};
+}
+
+LANES_INLINE float lanes_largest(lanes a)
+{
+    __m256 eight = _mm256_max_ps(a.low, a.high);
+    __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_shuffle_ps(two, two, 1)));
+}
+
 LANES_INLINE __m256 scale_eight(__m256 a, __m256 shifted)
 {
     __m256i n = _mm256_slli_epi32(_mm256_castps_si256(shifted), 23);
@@ -216,6 +277,13 @@ LANES_INLINE void lanes_fold(double *folded, const lanes *v)
     __m256d odd = fold_halves(fold_four(v[1]), fold_four(v[3]));
     _mm256_storeu_pd(folded,
                      _mm256_add_pd(_mm256_unpacklo_pd(even, odd), _mm256_unpackhi_pd(even, odd)));
+}
+
+LANES_INLINE double lanes_fold_one(lanes a)
+{
+    __m256d four = fold_four(a);
+    __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
 }
 
 typedef __m256 row;

@@ -66,6 +66,11 @@ LANES_INLINE lanes lanes_load_items(const void *items, uint32_t first, flags *ot
     return _mm512_castsi512_ps(_mm512_permutexvar_epi32(order, logit));
 }
 
+LANES_INLINE lanes lanes_load_first(const void *x, size_t n)
+{
+    return _mm512_mask_loadu_ps(_mm512_set1_ps(-INFINITY), (__mmask16)((1u << n) - 1), x);
+}
+
 LANES_INLINE void lanes_store(float *x, lanes a)
 {
     _mm512_storeu_ps(x, a);
@@ -142,6 +147,32 @@ LANES_INLINE lanes lanes_keep(flags f, lanes a)
     return _mm512_maskz_mov_ps(f, a);
 }
 
+/* Bit first + i of a word, where it stands, in lane i. Testing a broadcast word is faster than
+ * moving its bits to mask registers. */
+LANES_INLINE __m512i bits_from(unsigned first)
+{
+    const __m512i bit = _mm512_setr_epi32(1, 2, 4, 8, 0x10, 0x20, 0x40, 0x80, 0x100, 0x200, 0x400,
+                                          0x800, 0x1000, 0x2000, 0x4000, 0x8000);
+    return _mm512_slli_epi32(bit, first);
+}
+
+LANES_INLINE lanes lanes_ban(uint32_t word, unsigned first, lanes a)
+{
+    __mmask16 banned = _mm512_testn_epi32_mask(_mm512_set1_epi32((int)word), bits_from(first));
+    return _mm512_mask_add_ps(a, banned, a, _mm512_set1_ps(-INFINITY));
+}
+
+LANES_INLINE lanes lanes_mask(uint32_t word, unsigned first, lanes a)
+{
+    __mmask16 allowed = _mm512_test_epi32_mask(_mm512_set1_epi32((int)word), bits_from(first));
+    return _mm512_mask_mov_ps(_mm512_set1_ps(-INFINITY), allowed, a);
+}
+
+LANES_INLINE float lanes_largest(lanes a)
+{
+    return _mm512_reduce_max_ps(a);
+}
+
 enum { LANES_FOLDS = 8, LANES_ROWS = 16 };
 
 /* Lane i + lane i + 8. */
@@ -172,6 +203,14 @@ LANES_INLINE void lanes_fold(double *folded, const lanes *v)
     __m512d odd = fold_four(v[1], v[3], v[5], v[7]);
     _mm512_storeu_pd(folded,
                      _mm512_add_pd(_mm512_unpacklo_pd(even, odd), _mm512_unpackhi_pd(even, odd)));
+}
+
+LANES_INLINE double lanes_fold_one(lanes a)
+{
+    __m512d eight = fold_eight(a);
+    __m256d four = _mm256_add_pd(_mm512_castpd512_pd256(eight), _mm512_extractf64x4_pd(eight, 1));
+    __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
 }
 
 typedef __m512 row;

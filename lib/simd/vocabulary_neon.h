@@ -9,6 +9,7 @@
 
 #include <arm_neon.h>
 #include <math.h>
+#include <string.h>
 
 typedef struct lanes {
     float32x4_t q[4];
@@ -84,6 +85,15 @@ LANES_INLINE lanes lanes_load_items(const void *items, uint32_t first, flags *ot
 LANES_INLINE lanes lanes_load_once(const void *x)
 {
     return lanes_load(x);
+}
+
+LANES_INLINE lanes lanes_load_first(const void *x, size_t n)
+{
+    float values[16];
+    for (size_t i = 0; i < 16; i++)
+        values[i] = -INFINITY;
+    memcpy(values, x, n * sizeof *values);
+    return lanes_load(values);
 }
 
 LANES_INLINE void lanes_store(float *x, lanes a)
@@ -176,6 +186,31 @@ LANES_INLINE lanes lanes_keep(flags f, lanes a)
     LANES_OF(vreinterpretq_f32_u32(vandq_u32(f.q[i], vreinterpretq_u32_f32(a.q[i]))));
 }
 
+/* All ones in lane i if bit i is 1, i < 4. */
+LANES_INLINE uint32x4_t allowed_four(uint32_t bits)
+{
+    const uint32x4_t bit = {1, 2, 4, 8};
+    return vtstq_u32(vdupq_n_u32(bits), bit);
+}
+
+LANES_INLINE lanes lanes_ban(uint32_t word, unsigned first, lanes a)
+{
+    float32x4_t banned = vdupq_n_f32(-INFINITY), zero = vdupq_n_f32(0.0f);
+    LANES_OF(vaddq_f32(a.q[i],
+                       vbslq_f32(allowed_four(word >> (first + 4 * (unsigned)i)), zero, banned)));
+}
+
+LANES_INLINE lanes lanes_mask(uint32_t word, unsigned first, lanes a)
+{
+    float32x4_t banned = vdupq_n_f32(-INFINITY);
+    LANES_OF(vbslq_f32(allowed_four(word >> (first + 4 * (unsigned)i)), a.q[i], banned));
+}
+
+LANES_INLINE float lanes_largest(lanes a)
+{
+    return vmaxvq_f32(vmaxq_f32(vmaxq_f32(a.q[0], a.q[1]), vmaxq_f32(a.q[2], a.q[3])));
+}
+
 /* Lanes i and i + 8 as doubles, for the two i of each operand. */
 LANES_INLINE float64x2_t add_low(float32x4_t a, float32x4_t b)
 {
@@ -195,6 +230,13 @@ LANES_INLINE void lanes_fold(double *folded, const lanes *v)
     float64x2_t low = vaddq_f64(add_low(q[0], q[2]), add_low(q[1], q[3]));
     float64x2_t high = vaddq_f64(add_high(q[0], q[2]), add_high(q[1], q[3]));
     *folded = vaddvq_f64(vaddq_f64(low, high));
+}
+
+LANES_INLINE double lanes_fold_one(lanes a)
+{
+    double sum;
+    lanes_fold(&sum, &a);
+    return sum;
 }
 
 typedef float32x4_t row;

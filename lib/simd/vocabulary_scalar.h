@@ -67,6 +67,13 @@ LANES_INLINE lanes lanes_load_items(const void *items, uint32_t first, flags *ot
     return r;
 }
 
+LANES_INLINE lanes lanes_load_first(const void *x, size_t n)
+{
+    lanes r = lanes_set(-INFINITY);
+    memcpy(r.v, x, n * sizeof *r.v);
+    return r;
+}
+
 LANES_INLINE void lanes_store(float *x, lanes a)
 {
     memcpy(x, a.v, sizeof a.v);
@@ -214,6 +221,28 @@ LANES_INLINE lanes lanes_keep(flags f, lanes a)
     return a;
 }
 
+LANES_INLINE lanes lanes_mask(uint32_t word, unsigned first, lanes a)
+{
+    FOR_LANES(i)
+    a.v[i] = word >> (first + i) & 1u ? a.v[i] : -INFINITY;
+    return a;
+}
+
+LANES_INLINE lanes lanes_ban(uint32_t word, unsigned first, lanes a)
+{
+    FOR_LANES(i)
+    a.v[i] = word >> (first + i) & 1u ? a.v[i] : a.v[i] + -INFINITY;
+    return a;
+}
+
+LANES_INLINE float lanes_largest(lanes a)
+{
+    float max = a.v[0];
+    FOR_LANES(i)
+    max = a.v[i] > max ? a.v[i] : max;
+    return max;
+}
+
 enum { LANES_FOLDS = 1, LANES_ROWS = 1 };
 
 LANES_INLINE void lanes_fold(double *folded, const lanes *v)
@@ -226,6 +255,13 @@ LANES_INLINE void lanes_fold(double *folded, const lanes *v)
             sum[i] += sum[i + half];
     }
     *folded = sum[0];
+}
+
+LANES_INLINE double lanes_fold_one(lanes a)
+{
+    double sum;
+    lanes_fold(&sum, &a);
+    return sum;
 }
 
 typedef lanes row;

@@ -245,6 +245,93 @@ static bool moments_case(uint64_t seed, pluck_isa isa, const void *context)
     return close_case(&f, passed);
 }
 
+/* A random mask, all or nothing in some words, as the last bytes of the memory. */
+static int32_t *some_mask(fixture *f, guard_buffer *memory)
+{
+    *memory = guard_buffer_create(2 * f->n_blocks * sizeof(int32_t) + 3);
+    size_t shift = test_random_below(&f->random, 4);
+    unsigned char *bytes = guard_buffer_tail(memory, 2 * f->n_blocks * sizeof(int32_t) + shift);
+    for (size_t w = 0; w < 2 * f->n_blocks; w++) {
+        uint32_t word = (uint32_t)test_random_bits(&f->random);
+        size_t kind = test_random_below(&f->random, 4);
+        word = kind == 0 ? 0 : kind == 1 ? UINT32_MAX : word;
+        memcpy(bytes + w * sizeof word, &word, sizeof word);
+    }
+    return (int32_t *)(void *)bytes;
+}
+
+static bool allows(const int32_t *mask, size_t i)
+{
+    uint32_t word;
+    memcpy(&word, (const unsigned char *)mask + i / 32 * sizeof word, sizeof word);
+    return word >> i % 32 & 1u;
+}
+
+static bool mask_values_case(uint64_t seed, pluck_isa isa, const void *context)
+{
+    (void)context;
+    fixture f = open_case(seed, isa);
+    guard_buffer memory;
+    const int32_t *mask = some_mask(&f, &memory);
+    size_t n = f.n_blocks * PLK_BLOCK;
+    float *out = guard_buffer_tail(&f.output, n * sizeof *out);
+    f.kernels->mask_values(f.x, mask, f.n_blocks, out);
+    bool passed = true;
+    for (size_t i = 0; passed && i < n; i++) {
+        float expected = allows(mask, i) ? f.x[i] : -INFINITY;
+        passed = same_bits(out + i, &expected, 1, sizeof expected, "masked value");
+    }
+    f.kernels->mask_values(f.x, mask, f.n_blocks, f.x);
+    passed = passed && same_bits(f.x, out, n, sizeof *out, "in place");
+    guard_buffer_destroy(&memory);
+    return close_case(&f, passed);
+}
+
+static bool gather_masked_case(uint64_t seed, pluck_isa isa, const void *context)
+{
+    (void)context;
+    fixture f = open_case(seed, isa);
+    guard_buffer memory;
+    const int32_t *mask = some_mask(&f, &memory);
+    size_t n = 0, capacity = f.n_blocks * PLK_BLOCK + PLK_SLACK;
+    uint32_t first_id = (uint32_t)test_random_below(&f.random, 1000);
+    uint32_t *ids = guard_buffer_tail(&f.second, capacity * sizeof *ids);
+    float *logits = guard_buffer_tail(&f.output, capacity * sizeof *logits);
+    size_t got = f.kernels->gather_masked(f.x, mask, f.n_blocks, first_id, ids, logits);
+    bool passed = true;
+    for (size_t i = 0; passed && i < f.n_blocks * PLK_BLOCK; i++) {
+        if (!allows(mask, i) || f.x[i] == -INFINITY)
+            continue;
+        if (n >= got || ids[n] != first_id + i)
+            passed = test_case_failed("value %zu is missing", i);
+        passed = passed && same_bits(logits + n, f.x + i, 1, sizeof *logits, "gathered value");
+        n++;
+    }
+    if (passed && n != got)
+        passed = test_case_failed("gathered %zu values, not %zu", got, n);
+    guard_buffer_destroy(&memory);
+    return close_case(&f, passed);
+}
+
+/* Any number of values, up to the end of the memory: what exp_values and exp_sums give. */
+static bool exp_block_case(uint64_t seed, pluck_isa isa, const void *context)
+{
+    (void)context;
+    fixture f = open_case(seed, isa);
+    size_t n = test_random_below(&f.random, PLK_BLOCK) + 1;
+    float *x = f.x + f.n_blocks * PLK_BLOCK - n;
+    float padded[PLK_BLOCK], expected[PLK_BLOCK];
+    float *e = guard_buffer_tail(&f.output, sizeof expected);
+    for (size_t i = 0; i < PLK_BLOCK; i++)
+        padded[i] = i < n ? x[i] : -INFINITY;
+    double expected_sum, sum = f.kernels->exp_block(x, n, f.exponent, e);
+    f.scalar->exp_values(padded, 1, f.exponent, expected);
+    f.scalar->exp_sums(padded, 1, f.exponent, &expected_sum);
+    bool passed = same_bits(e, expected, PLK_BLOCK, sizeof *e, "exponentials") &&
+                  same_bits(&sum, &expected_sum, 1, sizeof sum, "sum");
+    return close_case(&f, passed);
+}
+
 static bool gather_case(uint64_t seed, pluck_isa isa, const void *context)
 {
     (void)context;
@@ -340,6 +427,9 @@ KERNEL_TEST(moments_follow_the_documented_tree, moments_case)
 KERNEL_TEST(gather_keeps_exactly_the_values_in_range, gather_case)
 KERNEL_TEST(count_is_exact, count_case)
 KERNEL_TEST(items_are_copied_up_to_the_first_token_out_of_place, copy_items_case)
+KERNEL_TEST(what_a_mask_bans_is_minus_infinity, mask_values_case)
+KERNEL_TEST(gather_masked_keeps_exactly_what_is_allowed, gather_masked_case)
+KERNEL_TEST(one_block_is_as_many_blocks_are, exp_block_case)
 
 /* beta (x - origin) of every size: what overflows or is -inf gives 0, never NaN. */
 static void exponential_of_any_distance_is_a_number(void **state)
@@ -444,6 +534,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(gather_keeps_exactly_the_values_in_range),
         cmocka_unit_test(count_is_exact),
         cmocka_unit_test(items_are_copied_up_to_the_first_token_out_of_place),
+        cmocka_unit_test(what_a_mask_bans_is_minus_infinity),
+        cmocka_unit_test(gather_masked_keeps_exactly_what_is_allowed),
+        cmocka_unit_test(one_block_is_as_many_blocks_are),
         cmocka_unit_test(exponential_of_any_distance_is_a_number),
         cmocka_unit_test(exponential_of_nan_is_zero),
         cmocka_unit_test(gather_blocks_finds_what_gather_does),

@@ -119,13 +119,20 @@ static void fill(size_t format, uint64_t seed, size_t n, unsigned char *x)
     }
 }
 
-static bool expect_maxima(size_t format, const unsigned char *x, size_t n_blocks, const float *max)
+static bool allows(const int32_t *mask, size_t i)
+{
+    return !mask || ((uint32_t)mask[i / 32] >> i % 32 & 1u) != 0;
+}
+
+/* Of what the mask allows; NULL: of everything. */
+static bool expect_maxima(size_t format, const unsigned char *x, const int32_t *mask,
+                          size_t n_blocks, const float *max)
 {
     for (size_t b = 0; b < n_blocks; b++) {
         double expected = -HUGE_VAL;
         for (size_t i = 0; i < PLK_BLOCK; i++) {
             double value = value_at(format, x, b * PLK_BLOCK + i);
-            expected = value > expected ? value : expected;
+            expected = value > expected && allows(mask, b * PLK_BLOCK + i) ? value : expected;
         }
         if ((double)max[b] != expected)
             return test_case_failed("%s: maximum of block %zu is %a, not %a", formats[format].name,
@@ -152,7 +159,7 @@ static bool scan_case(uint64_t seed, pluck_isa isa, const void *context)
     bool passed = true;
     if (formats[format].scan(kernels, x, n_blocks, max))
         passed = test_case_failed("%s: good values are called bad", formats[format].name);
-    passed = passed && expect_maxima(format, x, n_blocks, max);
+    passed = passed && expect_maxima(format, x, NULL, n_blocks, max);
 
     size_t bad = test_random_below(&random, n);
     put(format, x, bad, seed % 3 ? (double)NAN : HUGE_VAL, seed);
@@ -169,6 +176,140 @@ static void scan_gives_block_maxima_and_finds_a_bad_value(void **state)
     (void)state;
     for (size_t format = 0; format < N_FORMATS; format++)
         test_cases_run(__func__, 0, N_CASES, scan_case, &format);
+}
+
+static bool scan_masked(size_t format, const plk_kernels *kernels, const void *x,
+                        const int32_t *mask, size_t n_blocks, float *block_max, size_t *n_allowed)
+{
+    return (format == 0   ? kernels->scan_masked_f32
+            : format == 1 ? kernels->scan_masked_f16
+                          : kernels->scan_masked_bf16)(x, mask, n_blocks, block_max, n_allowed);
+}
+
+/* A mask with words of every kind; returns how many bits are 1. */
+static size_t fill_mask(test_random *random, size_t n_words, int32_t *mask)
+{
+    size_t n = 0;
+    for (size_t w = 0; w < n_words; w++) {
+        uint32_t word = (uint32_t)test_random_bits(random);
+        size_t kind = test_random_below(random, 4);
+        word = kind == 0 ? 0 : kind == 1 ? UINT32_MAX : word;
+        memcpy(mask + w, &word, sizeof word);
+        for (; word != 0; word &= word - 1)
+            n++;
+    }
+    return n;
+}
+
+/* As scan_case, under a mask: bad values are found whether they are banned or not. */
+static bool scan_masked_case(uint64_t seed, pluck_isa isa, const void *context)
+{
+    size_t format = *(const size_t *)context;
+    size_t value_bytes = formats[format].size_bytes;
+    const plk_kernels *kernels = plk_kernels_get(isa);
+    test_random random = test_random_make(~seed);
+    size_t n_blocks = test_random_below(&random, MAX_BLOCKS) + 1;
+    size_t shift = test_random_below(&random, 2) ? 0 : test_random_below(&random, 64);
+    size_t n = n_blocks * PLK_BLOCK;
+    guard_buffer input = guard_buffer_create(n * value_bytes + shift);
+    guard_buffer output = guard_buffer_create(n_blocks * sizeof(float));
+    guard_buffer words = guard_buffer_create(n / 32 * sizeof(int32_t));
+    unsigned char *x = guard_buffer_tail(&input, n * value_bytes + shift);
+    float *max = guard_buffer_tail(&output, n_blocks * sizeof *max);
+    int32_t *mask = guard_buffer_tail(&words, n / 32 * sizeof *mask);
+    fill(format, seed, n, x);
+    size_t expected = fill_mask(&random, n / 32, mask) + 5, n_allowed = 5;
+    bool passed = true;
+    if (scan_masked(format, kernels, x, mask, n_blocks, max, &n_allowed))
+        passed = test_case_failed("%s: good values are called bad", formats[format].name);
+    if (passed && n_allowed != expected)
+        passed = test_case_failed("%zu are allowed, not %zu", n_allowed - 5, expected - 5);
+    passed = passed && expect_maxima(format, x, mask, n_blocks, max);
+    size_t bad = test_random_below(&random, n);
+    put(format, x, bad, seed % 3 ? (double)NAN : HUGE_VAL, seed);
+    if (passed && !scan_masked(format, kernels, x, mask, n_blocks, max, &n_allowed))
+        passed = test_case_failed("%s: a bad value at %zu of %zu is missed", formats[format].name,
+                                  bad, n);
+    guard_buffer_destroy(&input);
+    guard_buffer_destroy(&output);
+    guard_buffer_destroy(&words);
+    return passed;
+}
+
+static void scan_under_a_mask_gives_maxima_of_what_is_allowed(void **state)
+{
+    (void)state;
+    for (size_t format = 0; format < N_FORMATS; format++)
+        test_cases_run(__func__, 0, N_CASES, scan_masked_case, &format);
+}
+
+/* Every length, up to the end of the memory, and every place of a bad value. */
+static void scan_of_a_part_is_that_of_a_padded_block(void **state)
+{
+    (void)state;
+    const plk_kernels *tables[TEST_MAX_TABLES];
+    size_t n_tables = test_all_kernels(tables);
+    guard_buffer input = guard_buffer_create(PLK_BLOCK * sizeof(float));
+    for (size_t n = 1; n <= PLK_BLOCK; n++) {
+        float *x = guard_buffer_tail(&input, n * sizeof *x), max, expected = -INFINITY;
+        fill(0, n, n, (unsigned char *)x);
+        for (size_t i = 0; i < n; i++)
+            expected = x[i] > expected ? x[i] : expected;
+        for (size_t k = 0; k < n_tables; k++) {
+            assert_false(tables[k]->scan_part(x, n, &max));
+            assert_true(max == expected && !(max == 0 && signbit(max)));
+            for (size_t i = 0; i < n; i++) {
+                float good = x[i];
+                for (uint64_t variant = 0; variant < 5; variant++) {
+                    put(0, (unsigned char *)x, i, variant < 4 ? (double)NAN : HUGE_VAL, variant);
+                    assert_true(tables[k]->scan_part(x, n, &max));
+                }
+                x[i] = good;
+            }
+        }
+    }
+    for (size_t i = 0; i < PLK_BLOCK; i++) {
+        float *x = guard_buffer_tail(&input, (i + 1) * sizeof *x), max = 1;
+        for (size_t j = 0; j <= i; j++)
+            x[j] = -INFINITY;
+        for (size_t k = 0; k < n_tables; k++) {
+            assert_false(tables[k]->scan_part(x, i + 1, &max));
+            assert_true(max == -INFINITY);
+        }
+    }
+    guard_buffer_destroy(&input);
+}
+
+/* All that is allowed is -inf, and what is banned is bad in its last lane. */
+static void a_bad_value_that_is_banned_is_found(void **state)
+{
+    (void)state;
+    const plk_kernels *tables[TEST_MAX_TABLES];
+    size_t n_tables = test_all_kernels(tables);
+    unsigned char x[MAX_BLOCKS * PLK_BLOCK * sizeof(float)];
+    int32_t mask[MAX_BLOCKS * 2];
+    float max[MAX_BLOCKS];
+    memset(mask, 0xFF, sizeof mask);
+    for (size_t k = 0; k < n_tables; k++) {
+        for (size_t format = 0; format < N_FORMATS; format++) {
+            size_t n_allowed = 0;
+            for (size_t i = 0; i < MAX_BLOCKS * PLK_BLOCK; i++)
+                put(format, x, i, -HUGE_VAL, 0);
+            assert_false(scan_masked(format, tables[k], x, mask, MAX_BLOCKS, max, &n_allowed));
+            for (size_t b = 0; b < MAX_BLOCKS; b++) {
+                assert_true(max[b] == -INFINITY);
+                for (uint64_t variant = 0; variant < 5; variant++) {
+                    size_t last = (b + 1) * PLK_BLOCK - 1;
+                    put(format, x, last, variant < 4 ? (double)NAN : HUGE_VAL, variant);
+                    mask[2 * b + 1] = INT32_MAX; /* without the last one */
+                    assert_true(
+                        scan_masked(format, tables[k], x, mask, MAX_BLOCKS, max, &n_allowed));
+                    put(format, x, last, -HUGE_VAL, 0);
+                    mask[2 * b + 1] = -1;
+                }
+            }
+        }
+    }
 }
 
 static void every_position_of_nan_and_infinity_is_found(void **state)
@@ -291,6 +432,9 @@ int main(int argc, char **argv)
     test_cases_begin(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scan_gives_block_maxima_and_finds_a_bad_value),
+        cmocka_unit_test(scan_under_a_mask_gives_maxima_of_what_is_allowed),
+        cmocka_unit_test(scan_of_a_part_is_that_of_a_padded_block),
+        cmocka_unit_test(a_bad_value_that_is_banned_is_found),
         cmocka_unit_test(every_position_of_nan_and_infinity_is_found),
         cmocka_unit_test(every_half_widens_exactly),
         cmocka_unit_test(every_half_is_scanned_for_what_it_is),
