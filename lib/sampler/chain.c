@@ -166,6 +166,11 @@ bool plk_chain_has(const plk_chain *chain, const char *name)
     return false;
 }
 
+bool plk_chain_begins_with(const plk_chain *chain, const char *name)
+{
+    return strcmp(chain->links[0].stage->info.name, name) == 0; /* the draw at least is there */
+}
+
 bool plk_chain_is_random(const plk_chain *chain)
 {
     for (size_t i = 0; i < chain->n; i++) {

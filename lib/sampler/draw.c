@@ -26,13 +26,18 @@ pluck_status plk_sampler_check(const pluck_sampler *sampler, pluck_logits logits
     return PLUCK_OK;
 }
 
+static void lend_edits(const pluck_sampler *sampler, plk_view *view)
+{
+    view->edits = sampler->edits;
+    view->max_edits = sampler->max_edits;
+}
+
 pluck_status plk_sampler_open_raw(const pluck_sampler *sampler, pluck_logits logits, plk_view *view,
                                   pluck_error *err)
 {
     pluck_status status = plk_view_open(view, sampler->scratch, sampler->kernels, logits,
                                         sampler->on_nan == PLUCK_ON_NAN_BAN, err);
-    view->edits = sampler->edits;
-    view->max_edits = sampler->max_edits;
+    lend_edits(sampler, view);
     return status;
 }
 
@@ -45,28 +50,49 @@ static pluck_status mask_view(const pluck_sampler *sampler, plk_view *view, pluc
     return sampler->masks_in_chain ? PLUCK_OK : plk_view_apply_mask(view, err);
 }
 
+/* Opens a view whose mask acts first: false if that has to be done in two steps. */
+static bool open_masked(const pluck_sampler *sampler, pluck_logits logits, plk_view *view)
+{
+    bool open =
+        plk_view_open_masked(view, sampler->scratch, sampler->kernels, logits, sampler->mask);
+    lend_edits(sampler, view);
+    return open;
+}
+
 pluck_status plk_sampler_open_view(const pluck_sampler *sampler, pluck_logits logits,
                                    plk_view *view, pluck_error *err)
 {
+    if (sampler->mask && !sampler->masks_in_chain && open_masked(sampler, logits, view))
+        return PLUCK_OK;
     pluck_status status = plk_sampler_open_raw(sampler, logits, view, err);
     return status == PLUCK_OK ? mask_view(sampler, view, err) : status;
+}
+
+/* The links from first on. */
+static pluck_status run_chain(const pluck_sampler *sampler, size_t first, pluck_pcg64 *rng,
+                              plk_view *view, pluck_error *err)
+{
+    plk_stage_context context = {&sampler->history, sampler->n_vocab, rng, sampler->texts};
+    pluck_status status = PLUCK_OK;
+    for (size_t i = first; i < sampler->chain.n && status == PLUCK_OK; i++)
+        status = plk_chain_apply(&sampler->chain, i, view, &context, err);
+    return status;
 }
 
 pluck_status plk_sampler_finish_view(const pluck_sampler *sampler, pluck_pcg64 *rng, plk_view *view,
                                      pluck_error *err)
 {
-    plk_stage_context context = {&sampler->history, sampler->n_vocab, rng, sampler->texts};
     pluck_status status = mask_view(sampler, view, err);
-    for (size_t i = 0; i < sampler->chain.n && status == PLUCK_OK; i++)
-        status = plk_chain_apply(&sampler->chain, i, view, &context, err);
-    return status;
+    return status == PLUCK_OK ? run_chain(sampler, 0, rng, view, err) : status;
 }
 
 pluck_status plk_sampler_final_view(const pluck_sampler *sampler, pluck_logits logits,
                                     pluck_pcg64 *rng, plk_view *view, pluck_error *err)
 {
-    pluck_status status = plk_sampler_open_raw(sampler, logits, view, err);
-    return status == PLUCK_OK ? plk_sampler_finish_view(sampler, rng, view, err) : status;
+    if (sampler->mask && sampler->masks_first && open_masked(sampler, logits, view))
+        return run_chain(sampler, 1, rng, view, err);
+    pluck_status status = plk_sampler_open_view(sampler, logits, view, err);
+    return status == PLUCK_OK ? run_chain(sampler, 0, rng, view, err) : status;
 }
 
 void plk_sampler_remember(pluck_sampler *sampler, plk_view *view, pluck_token token)

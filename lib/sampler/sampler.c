@@ -76,6 +76,7 @@ static pluck_status create_parts(pluck_sampler *sampler, const pluck_config *con
         return status;
     sampler->window = plk_chain_window(&sampler->chain);
     sampler->masks_in_chain = plk_chain_has(&sampler->chain, "mask");
+    sampler->masks_first = plk_chain_begins_with(&sampler->chain, "mask");
     status = plk_sampler_create_history(sampler, &sampler->history, err);
     if (status == PLUCK_OK)
         status = plk_sampler_reserve_edits(

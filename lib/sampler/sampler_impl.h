@@ -48,8 +48,9 @@ pluck_status plk_chain_reserve(plk_chain *chain, const pluck_token *tokens, size
 void plk_chain_accept(plk_chain *chain, const plk_history *history, const plk_accepted *accepted);
 void plk_chain_rewind(plk_chain *chain, const plk_history *history);
 
-/* Whether some link is this stage. */
+/* Whether some link is this stage, and whether the first one is. */
 bool plk_chain_has(const plk_chain *chain, const char *name);
+bool plk_chain_begins_with(const plk_chain *chain, const char *name);
 
 /* Whether some stage takes random numbers. */
 bool plk_chain_is_random(const plk_chain *chain);
@@ -114,6 +115,7 @@ struct pluck_sampler {
     plk_drawn drawn_before; /* what plk_sampler_fill() replaced */
     const int32_t *mask;    /* the caller's for this position, or NULL */
     bool masks_in_chain;    /* a stage applies it; otherwise it acts before all stages */
+    bool masks_first;       /* the first stage does */
     plk_token_texts texts;  /* the caller's */
     plk_chain chain;
     plk_history history;

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { ALIGNMENT = 64 };
@@ -68,7 +69,10 @@ pluck_status plk_scratch_create(plk_scratch **out, uint32_t n_vocab,
         return plk_fail_nomem(err, size);
     lay_out(&shape, memory + header);
     memcpy(memory, &shape, sizeof shape);
-    *out = (plk_scratch *)(void *)memory;
+    plk_scratch *scratch = (plk_scratch *)(void *)memory;
+    for (uint32_t b = shape.n_blocks; b % PLK_BLOCK != 0; b++)
+        scratch->block_max[b] = -INFINITY;
+    *out = scratch;
     return PLUCK_OK;
 }
 

@@ -16,7 +16,7 @@ typedef struct plk_scratch {
     uint32_t n_vocab;
     uint32_t n_blocks; /* of 64 tokens, the last one perhaps partial */
 
-    float *block_max;    /* [n_blocks, padded with -inf to whole groups of 64] */
+    float *block_max;    /* [n_blocks, padded with -inf to whole groups of 64, for good] */
     float *weights;      /* [as block_max] see pick.c */
     double *group_sums;  /* [number of such groups] */
     double *block_sums;  /* [n_blocks] */

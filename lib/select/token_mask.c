@@ -1,13 +1,11 @@
 /*
- * One pass over the words, a 64th of the vocabulary, tells blocks that are allowed, banned or mixed
- * as wholes, and counts what is allowed.
+ * A scan of the logits under the mask gives the block maxima of what is allowed, and counts it.
+ * When the mask acts before everything else, it is the scan that opens the view.
  *   few tokens allowed   they are gathered, and the view is compact: nothing else is read.
- *   otherwise            the view stays dense and remembers the mask. Maxima of banned blocks
- *                        become -inf, those of mixed blocks are computed again unless none of the
- *                        banned was one; from then on view.c makes every block that is not allowed
- *                        as a whole in its buffer, with -inf for what is banned, and reads the
- *                        others where they lie.
- * So the cost is that of the words, of the mixed blocks, and of the tokens gathered.
+ *   otherwise            the view stays dense and remembers the mask. From then on view.c makes
+ *                        every block that is not allowed as a whole in its buffer, with -inf for
+ *                        what is banned, and reads the others where they lie.
+ * So a mask costs one pass, and a copy of the blocks that somebody looks into.
  */
 #include "select/view.h"
 
@@ -23,144 +21,112 @@ size_t plk_mask_words(uint32_t n_vocab)
     return ((size_t)n_vocab + WORD_BITS - 1) / WORD_BITS;
 }
 
-static uint32_t word_of(const plk_view *view, size_t index)
-{
-    uint32_t word = 0;
-    if (index < plk_mask_words(view->logits.n_vocab))
-        memcpy(&word, view->mask + index, sizeof word);
-    return word;
-}
-
-/* The bits of the block that are tokens. */
-static uint64_t tokens_of(const plk_view *view, uint32_t block)
-{
-    uint32_t left = view->logits.n_vocab - block * PLK_BLOCK;
-    return left >= PLK_BLOCK ? UINT64_MAX : ((uint64_t)1 << left) - 1;
-}
-
+/* The bits of a block that belong to tokens. */
 static uint64_t bits_of(const plk_view *view, uint32_t block)
 {
-    uint64_t bits =
-        (uint64_t)word_of(view, 2 * (size_t)block + 1) << 32 | word_of(view, 2 * (size_t)block);
-    return bits & tokens_of(view, block);
+    uint32_t words[PLK_BLOCK / WORD_BITS] = {0};
+    uint32_t left = view->logits.n_vocab - block * PLK_BLOCK;
+    const int32_t *at = view->mask + (size_t)block * (PLK_BLOCK / WORD_BITS);
+    if (left >= PLK_BLOCK) {
+        memcpy(words, at, sizeof words);
+        return (uint64_t)words[1] << WORD_BITS | words[0];
+    }
+    memcpy(words, at, plk_mask_words(left) * sizeof *words);
+    return ((uint64_t)words[1] << WORD_BITS | words[0]) & (((uint64_t)1 << left) - 1);
+}
+
+const int32_t *plk_mask_at(const plk_view *view, uint32_t block, uint32_t n_blocks, int32_t *buffer)
+{
+    size_t words_per_block = PLK_BLOCK / WORD_BITS;
+    if (block + n_blocks <= view->logits.n_vocab / PLK_BLOCK)
+        return view->mask + block * words_per_block;
+    for (uint32_t b = 0; b < n_blocks; b++) {
+        uint64_t bits = bits_of(view, block + b);
+        for (size_t w = 0; w < words_per_block; w++, bits >>= WORD_BITS) {
+            uint32_t word = (uint32_t)bits;
+            memcpy(buffer + b * words_per_block + w, &word, sizeof word);
+        }
+    }
+    return buffer;
 }
 
 bool plk_mask_allows(const plk_view *view, uint32_t token)
 {
-    return word_of(view, token / WORD_BITS) >> token % WORD_BITS & 1u;
+    uint32_t word;
+    memcpy(&word, view->mask + token / WORD_BITS, sizeof word);
+    return word >> token % WORD_BITS & 1u;
 }
 
 uint32_t plk_mask_whole_blocks(const plk_view *view, uint32_t block, uint32_t n_blocks)
 {
     uint32_t n = 0;
-    while (n < n_blocks && bits_of(view, block + n) == tokens_of(view, block + n))
+    while (n < n_blocks && bits_of(view, block + n) == UINT64_MAX)
         n++;
     return n;
 }
 
-/* The bit of element i is the i-th: comparing with a table of bits is what compilers make vectors
- * of on any instruction set. */
-void plk_mask_values(const plk_view *view, uint32_t block, uint32_t n_blocks, float *x)
+void plk_mask_values(const plk_view *view, uint32_t block, uint32_t n_blocks, const float *values,
+                     float *out)
 {
-    static const uint32_t bits[WORD_BITS] = {
-        1u << 0,  1u << 1,  1u << 2,  1u << 3,  1u << 4,  1u << 5,  1u << 6,  1u << 7,
-        1u << 8,  1u << 9,  1u << 10, 1u << 11, 1u << 12, 1u << 13, 1u << 14, 1u << 15,
-        1u << 16, 1u << 17, 1u << 18, 1u << 19, 1u << 20, 1u << 21, 1u << 22, 1u << 23,
-        1u << 24, 1u << 25, 1u << 26, 1u << 27, 1u << 28, 1u << 29, 1u << 30, 1u << 31,
-    };
-    size_t words_per_block = PLK_BLOCK / WORD_BITS;
-    for (size_t w = 0; w < n_blocks * words_per_block; w++) {
-        uint32_t word = word_of(view, block * words_per_block + w);
-        float *values = x + w * WORD_BITS;
-        for (size_t i = 0; i < WORD_BITS; i++)
-            values[i] = (word & bits[i]) != 0 ? values[i] : -INFINITY;
-    }
+    int32_t words[PLK_RUN_BLOCKS * (PLK_BLOCK / WORD_BITS)];
+    const int32_t *mask = plk_mask_at(view, block, n_blocks, words);
+    view->kernels->mask_values(values, mask, n_blocks, out);
 }
 
-static uint32_t count_bits(uint64_t bits)
-{
-    bits -= bits >> 1 & 0x5555555555555555u;
-    bits = (bits & 0x3333333333333333u) + (bits >> 2 & 0x3333333333333333u);
-    bits = (bits + (bits >> 4)) & 0x0F0F0F0F0F0F0F0Fu;
-    return (uint32_t)(bits * 0x0101010101010101u >> 56);
-}
-
-static uint32_t count_allowed(const plk_view *view)
-{
-    uint32_t n = 0;
-    for (uint32_t b = 0; b < view->scratch->n_blocks; b++) {
-        uint64_t bits = bits_of(view, b);
-        n += bits == UINT64_MAX ? PLK_BLOCK : bits == 0 ? 0 : count_bits(bits);
-    }
-    return n;
-}
-
-/* Which bit is the lowest that is 1; bits != 0. */
-static uint32_t lowest_bit(uint64_t bits)
-{
-#ifdef __GNUC__
-    return (uint32_t)__builtin_ctzll(bits);
-#else
-    return count_bits((bits & (~bits + 1)) - 1);
-#endif
-}
-
+/* Blocks that have to be made are made a few at a time, and only if they have a token. */
 static void gather_allowed(plk_view *view)
 {
     plk_scratch *w = view->scratch;
-    uint32_t n = 0;
-    for (uint32_t b = 0; b < w->n_blocks; b++) {
-        for (uint64_t bits = bits_of(view, b); bits != 0; bits &= bits - 1) {
-            w->ids[n] = b * PLK_BLOCK + lowest_bit(bits);
-            w->values[n] = plk_view_stored(view, w->ids[n]);
-            n += w->values[n] > -INFINITY;
-        }
+    float buffer[PLK_RUN_BLOCKS * PLK_BLOCK];
+    int32_t words[PLK_RUN_BLOCKS * (PLK_BLOCK / WORD_BITS)];
+    size_t n = 0;
+    for (uint32_t b = 0, n_blocks = 1; b < w->n_blocks; b += n_blocks) {
+        n_blocks = 1;
+        if (bits_of(view, b) == 0)
+            continue;
+        n_blocks = w->n_blocks - b;
+        const float *x = plk_view_blocks(view, b, &n_blocks, buffer);
+        n += view->kernels->gather_masked(x, plk_mask_at(view, b, n_blocks, words), n_blocks,
+                                          b * PLK_BLOCK, w->ids + n, w->values + n);
     }
     view->max = -INFINITY;
     if (n > 0)
-        plk_view_become_compact(view, n);
+        plk_view_become_compact(view, (uint32_t)n);
 }
 
-/* Whether one of the banned tokens, few of them, may have been the maximum of its block. */
-static bool bans_maximum(const plk_view *view, uint32_t block, uint64_t banned)
-{
-    enum { FEW = 8 };
-    float max = view->scratch->block_max[block];
-    if (count_bits(banned) > FEW)
-        return true;
-    for (; banned != 0; banned &= banned - 1)
-        if (plk_view_stored(view, block * PLK_BLOCK + lowest_bit(banned)) >= max)
-            return true;
-    return false;
-}
-
-/* Which maxima have to be computed again is found out before anything is banned, and marked with
- * NaN. */
-static void mark_maxima(const plk_view *view)
-{
-    const plk_scratch *w = view->scratch;
-    for (uint32_t b = 0; b < w->n_blocks; b++) {
-        uint64_t bits = bits_of(view, b), tokens = tokens_of(view, b);
-        if (bits == 0)
-            w->block_max[b] = -INFINITY;
-        else if (bits != tokens && bans_maximum(view, b, bits ^ tokens))
-            w->block_max[b] = NAN;
-    }
-}
-
-static void mask_dense(plk_view *view)
+/* After plk_view_scan_masked(). */
+static void finish_dense(plk_view *view, size_t n_allowed)
 {
     plk_scratch *w = view->scratch;
+    uint32_t n_vocab = view->logits.n_vocab;
     float buffer[PLK_BLOCK];
-    mark_maxima(view);
+    if (n_allowed <= n_vocab / GATHER_SHARE) {
+        gather_allowed(view);
+        return;
+    }
+    view->masked = n_allowed < n_vocab;
     for (uint32_t i = 0; i < view->n_edits; i++)
         if (!plk_mask_allows(view, view->edits[i].token))
             view->edits[i].logit = -INFINITY;
-    view->masked = true;
-    for (uint32_t b = 0; b < w->n_blocks; b++)
-        if (isnan(w->block_max[b]))
-            w->block_max[b] = view->kernels->max(plk_view_block(view, b, buffer), 1);
+    for (uint32_t i = 0; i < view->n_edits; i++) {
+        uint32_t block = view->edits[i].token / PLK_BLOCK;
+        if (i == 0 || block != view->edits[i - 1].token / PLK_BLOCK)
+            w->block_max[block] = view->kernels->max(plk_view_block(view, block, buffer), 1);
+    }
     view->max = view->kernels->max(w->block_max, (w->n_blocks + PLK_BLOCK - 1) / PLK_BLOCK);
+}
+
+bool plk_view_open_masked(plk_view *view, plk_scratch *scratch, const plk_kernels *kernels,
+                          pluck_logits logits, const int32_t *mask)
+{
+    size_t n_allowed;
+    *view = (plk_view){
+        .kernels = kernels, .scratch = scratch, .logits = logits, .scale = 1.0, .mask = mask};
+    scratch->sums_scale = scratch->unit_total = 0.0;
+    if (plk_view_scan_masked(view, &n_allowed))
+        return false;
+    finish_dense(view, n_allowed);
+    return view->max > -INFINITY;
 }
 
 static void mask_compact(plk_view *view)
@@ -181,15 +147,13 @@ pluck_status plk_view_apply_mask(plk_view *view, pluck_error *err)
 {
     if (!view->mask)
         return PLUCK_OK;
-    uint32_t n_vocab = view->logits.n_vocab;
+    size_t n_allowed;
     if (view->compact) {
         mask_compact(view);
     } else {
-        uint32_t n_allowed = count_allowed(view);
-        if (n_allowed <= n_vocab / GATHER_SHARE)
-            gather_allowed(view);
-        else if (n_allowed < n_vocab)
-            mask_dense(view);
+        (void)plk_view_scan_masked(view,
+                                   &n_allowed); /* the view would not be open if some were bad */
+        finish_dense(view, n_allowed);
     }
     if (view->max == -INFINITY)
         return plk_fail(err, PLUCK_ERR_EMPTY,

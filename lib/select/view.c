@@ -19,6 +19,11 @@ static const unsigned char *address(const plk_view *view, uint32_t token)
     return data + (size_t)token * pluck_dtype_size_bytes(view->logits.dtype);
 }
 
+static const float *raw_floats(const plk_view *view, uint32_t block)
+{
+    return (const float *)(const void *)address(view, block * PLK_BLOCK);
+}
+
 /* n raw logits from token on, as floats. */
 static void widen(const plk_view *view, uint32_t token, uint32_t n, float *out)
 {
@@ -76,25 +81,59 @@ static void ban_bad_logits(plk_view *view)
         plk_view_become_compact(view, n);
 }
 
+/* The last block, if it is not whole, is scanned without a copy where it can be. */
+static bool scan_last(const plk_view *view)
+{
+    uint32_t block = view->logits.n_vocab / PLK_BLOCK, n = view->logits.n_vocab % PLK_BLOCK;
+    float x[PLK_BLOCK];
+    const float *values = x;
+    if (n == 0)
+        return false;
+    if (view->logits.dtype == PLUCK_F32)
+        values = raw_floats(view, block);
+    else
+        widen(view, block * PLK_BLOCK, n, x);
+    return view->kernels->scan_part(values, n, view->scratch->block_max + block);
+}
+
 static bool scan(const plk_view *view)
 {
     const plk_kernels *kernels = view->kernels;
     plk_scratch *w = view->scratch;
     uint32_t n_whole = view->logits.n_vocab / PLK_BLOCK;
     bool bad = false;
+    if (n_whole == 0)
+        return scan_last(view);
     if (view->logits.dtype == PLUCK_F32)
         bad = kernels->scan_f32(view->logits.data, n_whole, w->block_max);
     else if (view->logits.dtype == PLUCK_F16)
         bad = kernels->scan_f16(view->logits.data, n_whole, w->block_max);
     else
         bad = kernels->scan_bf16(view->logits.data, n_whole, w->block_max);
-    if (n_whole < w->n_blocks) {
+    return scan_last(view) || bad;
+}
+
+bool plk_view_scan_masked(const plk_view *view, size_t *n_allowed)
+{
+    const plk_kernels *kernels = view->kernels;
+    float *maxima = view->scratch->block_max;
+    uint32_t n_whole = view->logits.n_vocab / PLK_BLOCK;
+    const void *data = view->logits.data;
+    bool bad = false;
+    *n_allowed = 0;
+    if (view->logits.dtype == PLUCK_F32)
+        bad = kernels->scan_masked_f32(data, view->mask, n_whole, maxima, n_allowed);
+    else if (view->logits.dtype == PLUCK_F16)
+        bad = kernels->scan_masked_f16(data, view->mask, n_whole, maxima, n_allowed);
+    else
+        bad = kernels->scan_masked_bf16(data, view->mask, n_whole, maxima, n_allowed);
+    if (n_whole < view->scratch->n_blocks) {
         float x[PLK_BLOCK];
+        int32_t words[PLK_BLOCK / 32];
         widen_blocks(view, n_whole, 1, x);
-        bad |= kernels->scan_f32(x, 1, w->block_max + n_whole);
+        bad |= kernels->scan_masked_f32(x, plk_mask_at(view, n_whole, 1, words), 1,
+                                        maxima + n_whole, n_allowed);
     }
-    for (uint32_t b = w->n_blocks; b % PLK_BLOCK != 0; b++)
-        w->block_max[b] = -INFINITY;
     return bad;
 }
 
@@ -178,11 +217,15 @@ static uint32_t made_blocks(const plk_view *view, uint32_t most)
 static uint32_t make_blocks(const plk_view *view, uint32_t edit, uint32_t block, uint32_t n_blocks,
                             float *out)
 {
-    widen_blocks(view, block, n_blocks, out);
-    if (view->masked)
-        plk_mask_values(view, block, n_blocks, out);
-    const plk_edit *edits = view->edits;
     uint32_t end = (block + n_blocks) * PLK_BLOCK;
+    const float *values = out;
+    if (view->masked && view->logits.dtype == PLUCK_F32 && end <= view->logits.n_vocab)
+        values = raw_floats(view, block);
+    else
+        widen_blocks(view, block, n_blocks, out);
+    if (view->masked)
+        plk_mask_values(view, block, n_blocks, values, out);
+    const plk_edit *edits = view->edits;
     for (; edit < view->n_edits && edits[edit].token < end; edit++)
         out[edits[edit].token - block * PLK_BLOCK] = edits[edit].logit;
     return edit;
@@ -194,11 +237,6 @@ uint32_t plk_view_n_direct(const plk_view *view, uint32_t block)
         return 0;
     return direct_blocks(view, view->n_edits != 0 ? plk_view_find_edit(view, block * PLK_BLOCK) : 0,
                          block, UINT32_MAX);
-}
-
-static const float *raw_floats(const plk_view *view, uint32_t block)
-{
-    return (const float *)(const void *)address(view, block * PLK_BLOCK);
 }
 
 const float *plk_view_blocks(const plk_view *view, uint32_t block, uint32_t *n_blocks,

@@ -62,6 +62,12 @@ typedef struct plk_view {
 pluck_status plk_view_open(plk_view *view, plk_scratch *scratch, const plk_kernels *kernels,
                            pluck_logits logits, bool ban_nan, pluck_error *err);
 
+/* Opens a view under a mask that acts before everything else, in one pass. False, and nothing said
+ * of why, if plk_view_open() or plk_view_apply_mask() would fail, or if a bad logit is banned:
+ * these two then have to do it. */
+bool plk_view_open_masked(plk_view *view, plk_scratch *scratch, const plk_kernels *kernels,
+                          pluck_logits logits, const int32_t *mask);
+
 /* Multiplies every logit by factor > 0. */
 void plk_view_scale(plk_view *view, double factor);
 
@@ -171,12 +177,26 @@ pluck_status plk_view_apply_mask(plk_view *view, pluck_error *err);
 /* The number of words of a mask for n_vocab tokens. */
 size_t plk_mask_words(uint32_t n_vocab);
 
-/* For view.c, of a dense view. The first says whether the token is allowed, the second how many of
- * the n_blocks blocks from block on are allowed as a whole, up to the first that is not. The third
- * bans in x, which holds blocks block .. block + n_blocks - 1. */
+/*
+ * Between view.c and token_mask.c, of a dense view.
+ */
+
+/* The scan under view->mask: the maxima of what is allowed, of the logits without edits, and how
+ * many tokens that is. True if some logit, banned or not, is NaN or +inf. */
+bool plk_view_scan_masked(const plk_view *view, size_t *n_allowed);
+
+/* The words of n_blocks <= PLK_RUN_BLOCKS blocks: where they lie, or in buffer, two per block,
+ * where the last word or token is not that of a whole block. */
+const int32_t *plk_mask_at(const plk_view *view, uint32_t block, uint32_t n_blocks,
+                           int32_t *buffer);
+
+/* The first says whether the token is allowed, the second how many of the n_blocks blocks from
+ * block on are allowed as a whole, up to the first that is not. The third writes blocks block ..
+ * block + n_blocks - 1 of values to out, with -inf for what is banned; out may be values. */
 bool plk_mask_allows(const plk_view *view, uint32_t token);
 uint32_t plk_mask_whole_blocks(const plk_view *view, uint32_t block, uint32_t n_blocks);
-void plk_mask_values(const plk_view *view, uint32_t block, uint32_t n_blocks, float *x);
+void plk_mask_values(const plk_view *view, uint32_t block, uint32_t n_blocks, const float *values,
+                     float *out);
 
 /*
  * A set of tokens with a number each, gathered in any order and listed ascending, in arrays of the

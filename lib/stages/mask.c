@@ -41,7 +41,8 @@ const plk_stage plk_stage_mask = {
              .summary = "keeps the tokens that the application's mask allows",
              .formula = "bit i % 32 of word i / 32 is 1",
              .source = "the bitmask of xgrammar and llguidance",
-             .cost = "O(n / 32) words, and the tokens allowed or the blocks partly banned",
+             .cost =
+                 "O(n), part of the scan if it acts first; then the blocks that are looked into",
              .params = params,
              .n_params = sizeof params / sizeof *params,
              .params_size_bytes = sizeof(mask_params)},
