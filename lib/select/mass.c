@@ -78,6 +78,20 @@ void plk_view_exp_values(const plk_view *view, const float *x, uint32_t n_blocks
         e[i] = (float)exp_one(view, plk_float_at(x, i));
 }
 
+double plk_view_exp_block(const plk_view *view, const float *x, uint32_t n, float *e)
+{
+    regime how = regime_of(view);
+    float padded[PLK_BLOCK];
+    double sum;
+    if (how == USUAL)
+        return view->kernels->exp_block(x, n, exponent_of(view, how), e);
+    for (uint32_t i = 0; i < PLK_BLOCK; i++)
+        padded[i] = i < n ? plk_float_at(x, i) : -INFINITY;
+    plk_view_exp_values(view, padded, 1, e);
+    plk_view_exp_sums(view, padded, 1, &sum);
+    return sum;
+}
+
 /* Block sums over the values >= threshold; -FLT_MAX: over all. */
 static void exp_sums(const plk_view *view, const float *x, uint32_t n_blocks, float threshold,
                      double *sums)

@@ -10,6 +10,10 @@
 /* e[i] = exp(logit - max logit) of the stored logits x, 64 * n_blocks of them; e may be x. */
 void plk_view_exp_values(const plk_view *view, const float *x, uint32_t n_blocks, float *e);
 
+/* Both of one block whose first n stored logits are x and whose others are -inf: e as above, and
+ * their sum as plk_view_exp_sums() gives it. */
+double plk_view_exp_block(const plk_view *view, const float *x, uint32_t n, float *e);
+
 /* sums[b] = the sum of the exponentials of block b, as they are taken above. */
 void plk_view_exp_sums(const plk_view *view, const float *x, uint32_t n_blocks, double *sums);
 

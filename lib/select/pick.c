@@ -87,15 +87,29 @@ uint32_t plk_pick_find_double(const double *values, uint32_t n, double at, doubl
     return last;
 }
 
-/* The token inside a block where the fraction lies of the block's mass, 0 <= fraction < 1. */
-static plk_pick pick_inside(const plk_view *view, uint32_t block, double sum, double fraction)
-{
+/* A block that a draw looks into: its exponentials, of which the first n can be positive. */
+typedef struct looked_into {
+    uint32_t block;
+    uint32_t n;
+    double sum;
     float e[PLK_BLOCK];
+} looked_into;
+
+static void look_into(const plk_view *view, uint32_t block, looked_into *in)
+{
+    float buffer[PLK_BLOCK];
+    const float *x = plk_view_part(view, block, buffer, &in->n);
+    in->block = block;
+    in->sum = plk_view_exp_block(view, x, in->n, in->e);
+}
+
+/* The token where the fraction lies of the block's mass, 0 <= fraction < 1. */
+static plk_pick pick_inside(const plk_view *view, const looked_into *in, double fraction)
+{
     double rest;
-    plk_pick_exponentials(view, block, e);
-    uint32_t i = plk_pick_find_float(e, PLK_BLOCK, fraction * sum, &rest);
-    return (plk_pick){.token = plk_view_token(view, block * PLK_BLOCK + i),
-                      .inside = rest / (double)e[i]};
+    uint32_t i = plk_pick_find_float(in->e, in->n, fraction * in->sum, &rest);
+    return (plk_pick){.token = plk_view_token(view, in->block * PLK_BLOCK + i),
+                      .inside = rest / (double)in->e[i]};
 }
 
 /* Inverse transform over exact sums of all blocks. */
@@ -104,9 +118,11 @@ static plk_pick pick_by_sums(const plk_view *view, pluck_pcg64 *rng)
     const double *sums = view->scratch->block_sums;
     double total = plk_view_block_sums(view);
     double rest;
+    looked_into in;
     uint32_t block = plk_pick_find_double(sums, plk_view_n_blocks(view),
                                           pluck_pcg64_uniform(rng) * total, &rest);
-    return pick_inside(view, block, sums[block], rest / sums[block]);
+    look_into(view, block, &in);
+    return pick_inside(view, &in, rest / in.sum);
 }
 
 uint32_t plk_pick_weigh_groups(const plk_view *view)
@@ -158,22 +174,43 @@ static float *weights_of(const plk_view *view, block_weights *weights, uint32_t 
 static plk_pick pick_dense(const plk_view *view, block_weights *weights, pluck_pcg64 *rng)
 {
     double *group_sums = view->scratch->group_sums;
+    looked_into in;
     for (uint32_t trial = plk_pick_max_trials(view); trial > 0; trial--) {
         double rest;
         uint32_t g = plk_pick_find_double(group_sums, weights->n_groups,
                                           pluck_pcg64_uniform(rng) * weights->total, &rest);
         float *of_group = weights_of(view, weights, g);
         uint32_t i = plk_pick_find_float(of_group, PLK_BLOCK, rest, &rest);
-        uint32_t block = g * PLK_BLOCK + i;
-        double sum = plk_pick_block_sum(view, block);
-        if (rest < sum)
-            return pick_inside(view, block, sum, rest / sum);
-        double change = (double)(float)sum - (double)of_group[i];
-        of_group[i] = (float)sum;
+        look_into(view, g * PLK_BLOCK + i, &in);
+        if (rest < in.sum)
+            return pick_inside(view, &in, rest / in.sum);
+        double change = (double)(float)in.sum - (double)of_group[i];
+        of_group[i] = (float)in.sum;
         group_sums[g] += change;
         weights->total += change;
     }
     return pick_by_sums(view, rng);
+}
+
+/*
+ * pick_dense() where there is one block: whatever it finds by searching is known, and the one
+ * weight is the total. The maximum's own exponential is 1, so that the first weight is block_bound;
+ * the float of the sum replaces it exactly.
+ */
+static plk_pick pick_one_block(const plk_view *view, pluck_pcg64 *rng)
+{
+    looked_into in;
+    look_into(view, 0, &in);
+    double weight = (double)block_bound;
+    for (uint32_t trial = plk_pick_max_trials(view); trial > 0; trial--) {
+        double at = pluck_pcg64_uniform(rng) * weight;
+        double rest = at < weight ? at : 0.0;
+        if (rest < in.sum)
+            return pick_inside(view, &in, rest / in.sum);
+        weight = (double)(float)in.sum;
+    }
+    double at = pluck_pcg64_uniform(rng) * in.sum;
+    return pick_inside(view, &in, (at < in.sum ? at : 0.0) / in.sum);
 }
 
 static plk_pick pick_compact(const plk_view *view, pluck_pcg64 *rng)
@@ -227,6 +264,8 @@ plk_pick plk_view_pick_where(plk_view *view, pluck_pcg64 *rng)
         return pick_compact(view, rng);
     if (view->deferred.p > 0.0)
         return pick_from_nucleus(&dense, view, rng);
+    if (view->scratch->n_blocks == 1)
+        return pick_one_block(view, rng);
     begin_weights(view, &weights);
     return pick_dense(view, &weights, rng);
 }

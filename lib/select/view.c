@@ -261,6 +261,16 @@ const float *plk_view_block(const plk_view *view, uint32_t block, float *buffer)
     return plk_view_blocks(view, block, &n_blocks, buffer);
 }
 
+const float *plk_view_part(const plk_view *view, uint32_t block, float *buffer, uint32_t *n)
+{
+    uint32_t n_vocab = view->logits.n_vocab;
+    bool is_last = !view->compact && block == n_vocab / PLK_BLOCK;
+    *n = is_last ? n_vocab % PLK_BLOCK : PLK_BLOCK;
+    if (is_last && view->n_edits == 0 && !view->masked && view->logits.dtype == PLUCK_F32)
+        return raw_floats(view, block);
+    return plk_view_block(view, block, buffer);
+}
+
 float plk_view_raw(const plk_view *view, uint32_t token)
 {
     float logit;

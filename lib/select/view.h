@@ -80,6 +80,9 @@ uint32_t plk_view_token(const plk_view *view, uint32_t index);
 /* Block b, padded with -inf: a pointer into the logits, or buffer (64 floats, then written). */
 const float *plk_view_block(const plk_view *view, uint32_t block, float *buffer);
 
+/* The same, but only the first *n values, beyond which the block is padding. */
+const float *plk_view_part(const plk_view *view, uint32_t block, float *buffer, uint32_t *n);
+
 /* A value of such a block, which has the alignment of the caller's logits: any. Kernels know. */
 static inline float plk_float_at(const float *x, size_t i)
 {
