@@ -150,6 +150,25 @@ def reports_table(folder):
     return table(head, rows)
 
 
+def small_table(folder):
+    records = measured(load(folder, "small"))
+    isas = [isa for isa in unique(records, "isa") if isa != "scalar"]
+    found = {(r["n_vocab"], r["isa"]): r for r in records}
+    head = ["V"]
+    for isa in isas:
+        head += [f"{isa}: loop, ns", "sample, ns", "sample / loop", "next, ns"]
+    rows = []
+    for size in unique(records, "n_vocab"):
+        row = [f"{size:,}"]
+        for isa in isas:
+            record = found.get((size, isa))
+            row += [f"{record['naive_ns']['median']:.0f}", f"{record['sample_ns']['median']:.0f}",
+                    ratio(record["sample_ratio"]), f"{record['next_ns']['median']:.0f}"] \
+                if record else ["–"] * 4
+        rows.append(row)
+    return table(head, rows)
+
+
 def sizes_table(folder):
     records = [r for r in measured(load(folder, "sizes")) if r["dtype"] == "f32"]
     found = {(r["chain"], r["n_vocab"]): r for r in records}
@@ -278,6 +297,7 @@ PAGES = {
     "docs/performance.md": {
         "end to end": end_to_end_table, "in a chain": in_a_chain_table, "results": results_table,
         "chains": chains_table, "reports": reports_table, "sizes": sizes_table,
+        "small": small_table,
         "types": types_table, "logits": logits_table, "batch": batch_table,
         "libllama": llama_table, "python peers": python_peers_table, "machine": machine_table,
     },
