@@ -410,8 +410,6 @@ const command completions_command = {
              "directory of $fpath as _pluck, and for fish into "
              "~/.config/fish/completions/pluck.fish.",
     .examples = {"pluck completions bash > pluck.bash"},
-    .min_words = 1,
-    .max_words = 1,
-    .word_name = "SHELL",
+    COMMAND_WORDS(1, 1, "SHELL"),
     .run = run,
 };

@@ -8,11 +8,13 @@
 #include "run_files.h"
 
 #include "base/text.h"
+#include "json/reader.h"
 
 #include <float.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 const command *const commands[] = {&sample_command,
                                    &inspect_command,
@@ -89,47 +91,35 @@ const flag config_group[] = {
 };
 
 const flag rows_flag[] = {
-    {.name = "rows",
-     .letter = 'r',
-     .kind = FLAG_TEXT,
-     .value = "A:B",
+    {FLAG_SHARED(TEXT, "rows"), .letter = 'r', .value = "A:B",
      .help = "use rows A up to but not including B (also A:, :B or A); negative numbers count "
              "from the end (default: all)"},
     FLAG_END,
 };
 
 const flag threads_flag[] = {
-    {.name = "threads",
-     .kind = FLAG_COUNT,
-     .value = "N",
-     .max = 1024,
+    {FLAG_SHARED(COUNT, "threads"), .value = "N", .max = 1024,
      .help = "number of threads, 0: one per processor; the output does not depend on it "
              "(default: 1)"},
     FLAG_END,
 };
 
 const flag isa_flag[] = {
-    {.name = "isa",
-     .kind = FLAG_TEXT,
-     .value = "NAME",
+    {FLAG_SHARED(TEXT, "isa"), .value = "NAME",
      .help = "instruction set: best, scalar, avx2, avx512 or neon; only the speed depends on it "
              "(default: best)"},
     FLAG_END,
 };
 
 const flag prompt_flag[] = {
-    {.name = "prompt-tokens",
-     .kind = FLAG_TEXT,
-     .value = "IDS",
+    {FLAG_SHARED(TEXT, "prompt-tokens"), .value = "IDS",
      .help = "token ids of the prompt, separated by commas: penalties count them, but they do "
              "not count as generated"},
     FLAG_END,
 };
 
 const flag targets_flag[] = {
-    {.name = "targets",
-     .kind = FLAG_INPUT,
-     .value = "FILE",
+    {FLAG_SHARED(INPUT, "targets"), .value = "FILE",
      .help = "the tokens that really followed, one per row: .npy of integers, or text (default: "
              "those in the dump)"},
     FLAG_END,
@@ -143,123 +133,73 @@ const flag quiet_flag[] = {
 
 const flag output_flag[] = {
     FLAG_TITLE("Output"),
-    {.name = "output",
-     .letter = 'o',
-     .kind = FLAG_OUTPUT,
-     .value = "FILE",
+    {FLAG_SHARED(OUTPUT, "output"), .letter = 'o', .value = "FILE",
      .help = "write to FILE instead of standard output; FILE appears only when it is complete"},
     FLAG_END,
 };
 
 const flag format_flag[] = {
-    {.name = "format",
-     .letter = 'f',
-     .kind = FLAG_CHOICE,
-     .value = "text|json",
+    {FLAG_SHARED(CHOICE, "format"), .letter = 'f', .value = "text|json",
      .help = "output format (default: text)"},
     FLAG_END,
 };
 
 const flag table_format_flag[] = {
-    {.name = "format",
-     .letter = 'f',
-     .kind = FLAG_CHOICE,
-     .value = "text|json|csv",
+    {FLAG_SHARED(CHOICE, "format"), .letter = 'f', .value = "text|json|csv",
      .help = "output format (default: text)"},
     FLAG_END,
 };
 
 static const flag help_group[] = {
     FLAG_TITLE("Help"),
-    {.name = "help",
-     .letter = 'h',
-     .kind = FLAG_SWITCH,
+    {FLAG_SHARED(SWITCH, "help"), .letter = 'h',
      .help = "print one page; --help=all explains every option"},
     FLAG_END,
 };
 
-static const char digits[] = "0123456789";
-
-static bool parse_digits(const char *text, uint64_t *value)
+bool number_json(const char *typed, char *json, size_t capacity)
 {
-    uint64_t sum = 0;
-    for (; *text != '\0'; text++) {
-        uint64_t digit = (uint64_t)(*text - '0');
-        if (sum > (UINT64_MAX - digit) / 10)
-            return false;
-        sum = sum * 10 + digit;
-    }
-    *value = sum;
-    return true;
-}
-
-/* Whether a decimal number is whole, which its nearest double does not tell: 1e-400 is not. */
-static bool is_whole(const char *text)
-{
-    long n = 0, n_before_point = -1, last = 0; /* digits, up to the last that is not 0 */
-    for (; *text != '\0' && *text != 'e' && *text != 'E'; text++) {
-        if (*text == '.') {
-            n_before_point = n;
-            continue;
-        }
-        n++;
-        if (*text != '0')
-            last = n;
-    }
-    if (n_before_point < 0)
-        n_before_point = n;
-    long exponent = *text != '\0' ? strtol(text + 1, NULL, 10) : 0;
-    return last == 0 || exponent >= last - n_before_point;
+    static const char digits[] = "0123456789";
+    const char *sign = *typed == '-' ? "-" : "";
+    typed += *typed == '-' || *typed == '+';
+    size_t n_whole = strspn(typed, digits);
+    bool has_point = typed[n_whole] == '.';
+    const char *fraction = typed + n_whole + has_point;
+    size_t n_fraction = has_point ? strspn(fraction, digits) : 0;
+    const char *exponent = fraction + n_fraction;
+    bool has_exponent = *exponent == 'e' || *exponent == 'E';
+    const char *power = exponent + has_exponent;
+    power += has_exponent && (*power == '-' || *power == '+');
+    if (n_whole + n_fraction == 0 || (has_exponent && *power == '\0') ||
+        power[has_exponent ? strspn(power, digits) : 0] != '\0')
+        return false;
+    for (; n_whole > 1 && *typed == '0'; n_whole--)
+        typed++;
+    int n = snprintf(json, capacity, "%s%s%.*s%s%.*s%s", sign, n_whole == 0 ? "0" : "",
+                     (int)n_whole, typed, has_point ? "." : "", (int)n_fraction, fraction,
+                     has_point && n_fraction == 0 ? "0" : "");
+    return (size_t)n + strlen(exponent) < capacity && strcat(json, exponent);
 }
 
 bool parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *value)
 {
-    double exact = 9007199254740992.0; /* 2^53: whole numbers up to here are doubles */
+    char json[PLK_NUMBER_MAX_TEXT + 1];
+    bool is_negative = false;
     uint64_t count = 0;
-    double number = 0;
-    if (*text == '\0')
-        return false;
-    if (text[strspn(text, digits)] == '\0') {
-        if (!parse_digits(text, &count))
-            return false;
-    } else {
-        /* 1e3 is a whole number too. */
-        if (*text == '-' || *text == '+' || !parse_number(text, 0, exact, &number) ||
-            !is_whole(text))
-            return false;
-        count = (uint64_t)number;
-    }
-    if (count < min || count > max)
+    if (*text == '-' || *text == '+' || !number_json(text, json, sizeof json) ||
+        plk_number_whole(json, strlen(json), &is_negative, &count) != PLK_WHOLE || count < min ||
+        count > max)
         return false;
     *value = count;
     return true;
 }
 
-/* Decimal digits, with a point, a sign and an exponent where they may be. */
-static bool is_decimal(const char *text)
-{
-    text += *text == '-' || *text == '+';
-    size_t n = strspn(text, digits);
-    text += n;
-    if (*text == '.') {
-        size_t n_fraction = strspn(text + 1, digits);
-        n += n_fraction;
-        text += 1 + n_fraction;
-    }
-    if (n > 0 && (*text == 'e' || *text == 'E')) {
-        text += 1 + (text[1] == '-' || text[1] == '+');
-        n = strspn(text, digits);
-        text += n;
-    }
-    return n > 0 && *text == '\0';
-}
-
 bool parse_number(const char *text, double min, double max, double *value)
 {
-    /* strtod() also takes spaces, hexadecimal digits, "inf" and "nan". */
-    if (!is_decimal(text))
+    char json[PLK_NUMBER_MAX_TEXT + 1];
+    if (!number_json(text, json, sizeof json))
         return false;
-    double number = strtod(text, NULL);
+    double number = plk_number_read(json, strlen(json));
     if (!(number >= min && number <= max))
         return false;
     *value = number;
@@ -269,12 +209,12 @@ bool parse_number(const char *text, double min, double max, double *value)
 const char *number_hint(const char *text)
 {
     const char *comma = strchr(text, ',');
-    char point[64];
+    char point[64], json[80];
     if (!comma || strlen(text) >= sizeof point)
         return "";
     memcpy(point, text, strlen(text) + 1);
     point[comma - text] = '.';
-    return is_decimal(point) ? "; the decimal point is '.'" : "";
+    return number_json(point, json, sizeof json) ? "; the decimal point is '.'" : "";
 }
 
 const char *choice_at(const char *choices, int index, size_t *n)
@@ -565,9 +505,10 @@ static int check_words(const call *c)
 /* -1, -.5 or -inf, for a command whose words are numbers. */
 static bool is_negative_number(const command *c, const char *word)
 {
-    char *end;
-    (void)strtod(word, &end);
-    return strcmp(c->word_name, "NUMBER") == 0 && *word == '-' && end > word && *end == '\0';
+    char json[PLK_NUMBER_MAX_TEXT + 1];
+    return strcmp(c->word_name, "NUMBER") == 0 && *word == '-' &&
+           (number_json(word, json, sizeof json) || strcasecmp(word, "-inf") == 0 ||
+            strcasecmp(word, "-infinity") == 0 || strcasecmp(word, "-nan") == 0);
 }
 
 static int parse(call *c, flag_set *set, void *values, int n_words, char **words)

@@ -45,9 +45,10 @@ typedef struct flag {
     const struct flag *group;
 } flag;
 
-/* The beginning of a flag whose value goes to a member of a struct. */
+/* The beginning of a flag, and of one whose value goes to a member of a struct. */
+#define FLAG_SHARED(of_kind, of_name) .name = (of_name), .kind = FLAG_##of_kind
 #define FLAG(of_kind, of_name, type, member)                                                       \
-    .name = (of_name), .kind = FLAG_##of_kind, .at = offsetof(type, member)
+    FLAG_SHARED(of_kind, of_name), .at = offsetof(type, member)
 #define FLAG_GROUP(table, type, member)                                                            \
     {                                                                                              \
         .kind = FLAG_TABLE, .group = (table), .at = offsetof(type, member)                         \
@@ -105,6 +106,10 @@ typedef struct command {
     int (*run)(const void *flags);
 } command;
 
+#define COMMAND_FLAGS(table, type) .flags = (table), .flags_bytes = sizeof(type)
+#define COMMAND_WORDS(least, most, name)                                                           \
+    .min_words = (least), .max_words = (most), .word_name = (name)
+
 /* Each is where its code is. */
 extern const command sample_command, inspect_command, replay_command, tune_command, report_command,
     compare_command, convert_command, bench_command, softmax_command, stages_command,
@@ -146,10 +151,13 @@ int command_unknown(const char *first, const char *second);
  * exit code. */
 int command_run(const command *c, int n_words, char **words);
 
-/* A whole number in [min, max]: decimal digits, or a number as below that is whole (1e3). */
+/* A number as JSON has it: people also type .8, 1., +1 and 007. false: not a number. */
+bool number_json(const char *typed, char *json, size_t capacity);
+
+/* A whole number in [min, max] without a sign; 1e3 is one too. */
 bool parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *value);
 
-/* A finite decimal number in [min, max]. */
+/* A decimal number in [min, max]. */
 bool parse_number(const char *text, double min, double max, double *value);
 
 /* What to add to the message about a text that is not a number: "", or about a decimal comma. */

@@ -364,10 +364,8 @@ const command help_command = {
     .synopsis = "[COMMAND]",
     .summary = "explain a command",
     .about = "Without COMMAND: the list of commands.",
-    .flags = flags,
-    .flags_bytes = sizeof(help_flags),
+    COMMAND_FLAGS(flags, help_flags),
     .examples = {"pluck help sample", "pluck help --man > pluck.1"},
-    .max_words = 2,
-    .word_name = "COMMAND",
+    COMMAND_WORDS(0, 2, "COMMAND"),
     .run = run,
 };

@@ -108,45 +108,6 @@ static int load_config(const config_flags *flags, pluck_config **config)
                     err.message);
 }
 
-/* Writes a number as JSON writes it: people also type .8, 1. and +1. false: not a number. */
-static bool number_json(const char *typed, char *json, size_t capacity)
-{
-    const char *c = typed;
-    size_t n = 0;
-    if (strlen(typed) + 3 > capacity)
-        return false;
-    if (*c == '-')
-        json[n++] = '-';
-    c += *c == '-' || *c == '+';
-    if (!isdigit((unsigned char)c[0]) && !(c[0] == '.' && isdigit((unsigned char)c[1])))
-        return false;
-    /* JSON has no leading zeros. */
-    while (c[0] == '0' && isdigit((unsigned char)c[1]))
-        c++;
-    if (*c == '.')
-        json[n++] = '0';
-    while (isdigit((unsigned char)*c))
-        json[n++] = *c++;
-    if (*c == '.') {
-        json[n++] = *c++;
-        if (!isdigit((unsigned char)*c))
-            json[n++] = '0';
-        while (isdigit((unsigned char)*c))
-            json[n++] = *c++;
-    }
-    if (*c == 'e' || *c == 'E') {
-        json[n++] = *c++;
-        if (*c == '-' || *c == '+')
-            json[n++] = *c++;
-        if (!isdigit((unsigned char)*c))
-            return false;
-        while (isdigit((unsigned char)*c))
-            json[n++] = *c++;
-    }
-    json[n] = '\0';
-    return *c == '\0';
-}
-
 /* Appends a bare word as a JSON string. Words with quotes, backslashes or control characters are
  * not names and are refused later. */
 static size_t quote(char *json, const char *word, size_t n)

@@ -694,14 +694,12 @@ const command bench_command = {
              "in turn with the rest, so that ratios hold on a busy machine; times are processor "
              "time of one thread. Says what would make it faster.",
     .usual = "temperature top-k top-p config seconds rows",
-    .flags = flags,
-    .flags_bytes = sizeof(bench_flags),
+    COMMAND_FLAGS(flags, bench_flags),
     .defaults = &(const bench_flags){.seconds = 2},
     .examples = {"pluck bench --seconds 1",
                  "pluck bench logits.npy --config config.json --rows 0:8 --seconds 1",
                  "pluck bench --vocab-size 32000 --top-p 0.9 --top-k 40 --seconds 1 --format json"},
-    .max_words = 1,
-    .word_name = "DUMP",
+    COMMAND_WORDS(0, 1, "DUMP"),
     .words_are_inputs = true,
     .run = run,
 };

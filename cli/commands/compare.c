@@ -501,17 +501,14 @@ const command compare_command = {
              "side bans a token that the other allows, the divergence is infinite; such rows are "
              "counted.\nEnds with status 1 if the mean KL(A || B) is above --max-kl.",
     .usual = "config-a config-b targets max-kl rows vocab format",
-    .flags = flags,
-    .flags_bytes = sizeof(compare_flags),
+    COMMAND_FLAGS(flags, compare_flags),
     .defaults = &(const compare_flags){.worst = 5, .max_kl = (double)NAN},
     .examples =
         {"pluck compare a.npy b.npy",
          "pluck compare logits.npy --config-b config.json --targets targets.npy --vocab vocab.json",
          "pluck compare a.npy b.npy --max-kl 0.01 --format json",
          "pluck compare a.npy b.npy --format csv --rows 0:10 -o rows.csv"},
-    .min_words = 1,
-    .max_words = 2,
-    .word_name = "DUMP",
+    COMMAND_WORDS(1, 2, "DUMP"),
     .words_are_inputs = true,
     .run = run_compare,
 };

@@ -203,9 +203,7 @@ const command config_check_command = {
              "wrong, where, and what would be right, and ends with status 3. - is standard input.",
     .examples = {"pluck config check config.json",
                  "echo '{\"top_p\": 0.9}' | pluck config check -"},
-    .min_words = 1,
-    .max_words = 1,
-    .word_name = "FILE",
+    COMMAND_WORDS(1, 1, "FILE"),
     .words_are_inputs = true,
     .run = check,
 };
@@ -236,13 +234,11 @@ const command config_show_command = {
              "whose parameters make it do nothing is marked. --format json prints the "
              "configuration as JSON that reads back to the same.",
     .usual = "config preset temperature top-k top-p format",
-    .flags = show_table,
-    .flags_bytes = sizeof(show_flags),
+    COMMAND_FLAGS(show_table, show_flags),
     .examples = {"pluck config show config.json",
                  "pluck config show config.json --top-k 20 --format json",
                  "pluck config show --preset balanced"},
-    .max_words = 1,
-    .word_name = "FILE",
+    COMMAND_WORDS(0, 1, "FILE"),
     .words_are_inputs = true,
     .run = show,
 };
@@ -259,10 +255,8 @@ const command config_init_command = {
     .summary = "print a configuration to start from",
     .about = "Prints a preset as JSON, ready for --config (default: balanced). If standard error "
              "is a terminal, an explanation of the keys is printed there.",
-    .flags = init_table,
-    .flags_bytes = sizeof(init_flags),
+    COMMAND_FLAGS(init_table, init_flags),
     .examples = {"pluck config init > config.json", "pluck config init --list"},
-    .max_words = 1,
-    .word_name = "PRESET",
+    COMMAND_WORDS(0, 1, "PRESET"),
     .run = init,
 };

@@ -130,15 +130,12 @@ const command config_import_command = {
              "key: mapped, ignored because it does not change which token is drawn, or refused "
              "because it may. Status 1 if any was refused. --format json prints one object "
              "with from, config and keys. - is standard input.",
-    .flags = flags,
-    .flags_bytes = sizeof(import_flags),
+    COMMAND_FLAGS(flags, import_flags),
     .examples =
         {"pluck config import generation_config.json -q > mine.json",
          "pluck config import Modelfile --format json",
          "echo '{\"temperature\": 0.7, \"top_p\": 0.9}' | pluck config import --from vllm - -q"},
-    .min_words = 1,
-    .max_words = 1,
-    .word_name = "FILE",
+    COMMAND_WORDS(1, 1, "FILE"),
     .words_are_inputs = true,
     .run = run,
 };

@@ -212,15 +212,12 @@ const command convert_command = {
              ".npy is stored as <V2. JSON lines hold the target of each row as well, and -inf as "
              "null.",
     .usual = "output to to-dtype rows targets-out",
-    .flags = flags,
-    .flags_bytes = sizeof(convert_flags),
+    COMMAND_FLAGS(flags, convert_flags),
     .examples = {"pluck convert logits.npy -o small.npy --to-dtype f16",
                  "pluck convert logits.npy -o rows.jsonl --rows 0:4 --targets targets.npy",
                  "pluck convert logits.raw --vocab-size 512 -o logits.safetensors",
                  "pluck convert logits.npy --to jsonl --rows 0 -o - | pluck sample -"},
-    .min_words = 1,
-    .max_words = 1,
-    .word_name = "DUMP",
+    COMMAND_WORDS(1, 1, "DUMP"),
     .words_are_inputs = true,
     .run = run,
 };

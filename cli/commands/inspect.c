@@ -207,17 +207,14 @@ const command inspect_command = {
              "the random numbers of draw 0 and the interval that they hit, and for each token of "
              "--token the stage that removed it and by how much it missed the bound.",
     .usual = "row top vocab temperature top-k top-p explain format",
-    .flags = flags,
-    .flags_bytes = sizeof(inspect_flags),
+    COMMAND_FLAGS(flags, inspect_flags),
     .defaults = &(const inspect_flags){.top = 20},
     .examples =
         {"pluck inspect logits.npy --row 3 --vocab vocab.json",
          "pluck inspect logits.npy --row 3 --top-k 5 --temperature 0.8",
          "pluck inspect logits.npy --row -1 --top-p 0.9 --top 3 --format json",
          "pluck inspect logits.npy --row 3 --top-p 0.9 --min-p 0.1 --explain --token 13,426"},
-    .min_words = 1,
-    .max_words = 1,
-    .word_name = "DUMP",
+    COMMAND_WORDS(1, 1, "DUMP"),
     .words_are_inputs = true,
     .run = run,
 };

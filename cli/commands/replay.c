@@ -464,14 +464,11 @@ const command replay_command = {
              "numbers, or the logits themselves. Equal means equal bits, on whatever machine the "
              "lines were written. Status 1 if a line differs, 3 if one cannot be understood.\nWith "
              "several dumps each line names its dump, by the name that was given to sample.",
-    .flags = flags,
-    .flags_bytes = sizeof(replay_flags),
+    COMMAND_FLAGS(flags, replay_flags),
     .examples =
         {"pluck sample logits.npy --top-p 0.9 --format json --trace | pluck replay - logits.npy",
          "pluck sample a.npy -f json --trace > lines.jsonl && pluck replay lines.jsonl a.npy"},
-    .min_words = 2,
-    .max_words = SIZE_MAX,
-    .word_name = "file of LINES and a DUMP",
+    COMMAND_WORDS(2, SIZE_MAX, "file of LINES and a DUMP"),
     .words_are_inputs = true,
     .run = run,
 };

@@ -372,17 +372,14 @@ const command report_command = {
              "likelihood against temperature, and reliability diagrams before and after fitting "
              "the temperature.",
     .usual = "output targets vocab rows explore threads",
-    .flags = flags,
-    .flags_bytes = sizeof(report_flags),
+    COMMAND_FLAGS(flags, report_flags),
     .defaults =
         &(const report_flags){
             .tuning = {.threads = 1, .bootstrap = 1000, .keep = 0.99, .no_curves = true},
             .explore = 12},
     .examples = {"pluck report logits.npy --targets targets.npy --vocab vocab.json -o report.html",
                  "pluck report a.npy b.npy --vocab vocab.json -o report.html"},
-    .min_words = 1,
-    .max_words = 100,
-    .word_name = "DUMP",
+    COMMAND_WORDS(1, 100, "DUMP"),
     .words_are_inputs = true,
     .run = run,
 };

@@ -595,8 +595,7 @@ const command sample_command = {
              "of the token's probability among them. With --sequence and a vocabulary the text "
              "format is the running text.",
     .usual = "temperature top-k top-p seed draws format",
-    .flags = flags,
-    .flags_bytes = sizeof(sample_flags),
+    COMMAND_FLAGS(flags, sample_flags),
     .defaults = &(const sample_flags){.draws = 1, .threads = 1},
     .examples =
         {"pluck sample logits.npy", "pluck sample logits.npy --temperature 0 --format json",
@@ -607,9 +606,7 @@ const command sample_command = {
          "pluck sample logits.npy --draws 1000 --temperature 1.5 --threads 0 --format csv",
          "pluck sample - --rows :3 < logits.npy",
          "pluck sample logits.raw --vocab-size 512 --dtype f32 --rows 0"},
-    .min_words = 1,
-    .max_words = SIZE_MAX,
-    .word_name = "DUMP",
+    COMMAND_WORDS(1, SIZE_MAX, "DUMP"),
     .words_are_inputs = true,
     .run = run_sample,
 };

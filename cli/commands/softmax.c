@@ -12,6 +12,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 typedef struct number_list {
     float *values;
@@ -22,20 +23,19 @@ static const char separators[] = " \t\r\n\v\f,[]";
 
 static bool parse_float(const char *text, float *value, const char **problem)
 {
-    char *end;
-    double number = strtod(text, &end);
+    const char *word = text + (*text == '-' || *text == '+');
+    bool is_infinite = strcasecmp(word, "inf") == 0 || strcasecmp(word, "infinity") == 0;
+    double limit = (double)INFINITY, number = is_infinite && *text == '-' ? -limit : limit;
     *problem = NULL;
-    /* What strtod() takes for a number, but in decimal. */
-    if (end == text || *end != '\0' || strchr(separators, *text) ||
-        text[strcspn(text, "xX")] != '\0')
+    if (!is_infinite && strncasecmp(word, "nan", 3) != 0 &&
+        !parse_number(text, -limit, limit, &number))
         *problem = "is not a number";
-    else if (isnan(number) || (isinf(number) && number > 0))
+    else if (number >= limit)
         *problem = "must be finite or -inf";
-    else if (fabs(number) > (double)FLT_MAX && strpbrk(text, "0123456789"))
+    else if (!is_infinite && fabs(number) > (double)FLT_MAX)
         *problem = "is beyond the range of a float";
-    if (!(*problem))
-        *value = (float)number;
-    return !(*problem);
+    *value = (float)number;
+    return !*problem;
 }
 
 static bool numbers_add(number_list *list, float value)
@@ -454,8 +454,7 @@ const command softmax_command = {
              "one line per vector, with rounded numbers. json and csv print all digits that are "
              "needed to read back the same numbers.",
     .usual = "temperature entmax log lse entropy argmax target format",
-    .flags = flags,
-    .flags_bytes = sizeof(softmax_flags),
+    COMMAND_FLAGS(flags, softmax_flags),
     .defaults = &(const softmax_flags){.temperature = (double)NAN,
                                        .beta = (double)NAN,
                                        .base = (double)NAN,
@@ -467,7 +466,6 @@ const command softmax_command = {
                  "pluck softmax 1 2 3 -inf --log --format json", "pluck softmax 0 1 2 --base 2",
                  "printf '1 2\\n3 4 5\\n' | pluck softmax --lines --entropy --argmax --format csv",
                  "pluck softmax 0.5 1 -1 --target 1 --gradient"},
-    .max_words = SIZE_MAX,
-    .word_name = "NUMBER",
+    COMMAND_WORDS(0, SIZE_MAX, "NUMBER"),
     .run = run,
 };

@@ -180,10 +180,8 @@ const command stages_command = {
     .summary = "list the stages, or describe one",
     .about = "Lists every stage with its parameters, their ranges and defaults, in the order in "
              "which a flat configuration runs them. With NAME: everything about that one.",
-    .flags = flags,
-    .flags_bytes = sizeof(stages_flags),
+    COMMAND_FLAGS(flags, stages_flags),
     .examples = {"pluck stages", "pluck stages top_p", "pluck stages --format json"},
-    .max_words = 1,
-    .word_name = "NAME",
+    COMMAND_WORDS(0, 1, "NAME"),
     .run = run,
 };

@@ -182,13 +182,10 @@ const command tree_eval_command = {
              "target, for a drawn token and for the most probable token. Prints loss and "
              "perplexity, how often the most probable token is the target, and for each of the "
              "three questions the processor time and the number of dot products per token.",
-    .flags = flags,
-    .flags_bytes = sizeof(eval_flags),
+    COMMAND_FLAGS(flags, eval_flags),
     .defaults = &(const eval_flags){.temperature = 1},
     .examples = {"pluck tree eval head.npy valid_hidden.npy valid_next.npy --bias bias.npy"},
-    .min_words = 3,
-    .max_words = 3,
-    .word_name = "HEAD HIDDEN TARGETS",
+    COMMAND_WORDS(3, 3, "HEAD HIDDEN TARGETS"),
     .words_are_inputs = true,
     .run = run,
 };

@@ -121,16 +121,13 @@ const command tree_fit_command = {
              "status 130. The same command with --resume continues from there, and gives the same "
              "result.",
     .usual = "output tree epochs rate validation validation-targets threads",
-    .flags = fit_table,
-    .flags_bytes = sizeof(training_flags),
+    COMMAND_FLAGS(fit_table, training_flags),
     .defaults = &(const training_flags){.threads = 1},
     .examples =
         {"pluck tree fit hidden.npy next.npy -o tree.safetensors --threads 0",
          "pluck tree fit hidden.npy next.npy --tree clusters --vectors head.npy --epochs 20 -o "
          "t.safetensors"},
-    .min_words = 2,
-    .max_words = 2,
-    .word_name = "HIDDEN TARGETS",
+    COMMAND_WORDS(2, 2, "HIDDEN TARGETS"),
     .words_are_inputs = true,
     .run = fit,
 };
@@ -145,14 +142,11 @@ const command tree_distill_command = {
              "pairs if there are any; the last line says the result. Everything else is as in tree "
              "fit.",
     .usual = "output bias epochs rate validation validation-targets threads",
-    .flags = distill_table,
-    .flags_bytes = sizeof(training_flags),
+    COMMAND_FLAGS(distill_table, training_flags),
     .defaults = &(const training_flags){.threads = 1},
     .examples =
         {"pluck tree distill head.npy hidden.npy next.npy --bias bias.npy -o tree.safetensors"},
-    .min_words = 3,
-    .max_words = 3,
-    .word_name = "HEAD HIDDEN TARGETS",
+    COMMAND_WORDS(3, 3, "HEAD HIDDEN TARGETS"),
     .words_are_inputs = true,
     .run = distill,
 };

@@ -431,16 +431,13 @@ const command tree_predict_command = {
              "(--compat).\nWith a head (.safetensors, or the weights of a dense head as .npy): "
              "INPUT holds one hidden state per row, and the labels are tokens.",
     .usual = "top threshold sample temperature threads format",
-    .flags = flags,
-    .flags_bytes = sizeof(predict_flags),
+    COMMAND_FLAGS(flags, predict_flags),
     .defaults = &(const predict_flags){.top = 1, .threads = 1, .temperature = 1},
     .examples = {"pluck tree predict model.ftz -k 3 < lines.txt",
                  "pluck tree predict model.ftz lines.txt -k 5 --threshold 0.1 --threads 0",
                  "pluck tree predict model.ftz lines.txt --sample --temperature 0.7 --seed 7 "
                  "--format json"},
-    .min_words = 1,
-    .max_words = 2,
-    .word_name = "MODEL",
+    COMMAND_WORDS(1, 2, "MODEL"),
     .words_are_inputs = true,
     .run = run,
 };

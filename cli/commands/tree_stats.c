@@ -191,12 +191,10 @@ const command tree_stats_command = {
              "next to the entropy of the counts, which is the lower limit of that mean. The tree "
              "is that of MODEL (a fastText model with hierarchical softmax, or a stored "
              "hierarchical head), or the Huffman tree of --counts.",
-    .flags = flags,
-    .flags_bytes = sizeof(stats_flags),
+    COMMAND_FLAGS(flags, stats_flags),
     .examples = {"pluck tree stats model.ftz",
                  "echo 5 1 1 2 9 | pluck tree stats --counts - --format json"},
-    .max_words = 1,
-    .word_name = "MODEL",
+    COMMAND_WORDS(0, 1, "MODEL"),
     .words_are_inputs = true,
     .run = run,
 };

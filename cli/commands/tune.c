@@ -133,8 +133,7 @@ const command tune_command = {
              "take part in the fit, which sees the raw logits.\nThe dump is read several times, so "
              "it cannot be a stream. Memory does not grow with its size.",
     .usual = "targets objective truncate output rows threads format",
-    .flags = flags,
-    .flags_bytes = sizeof(tune_flags),
+    COMMAND_FLAGS(flags, tune_flags),
     .defaults = &(const tune_flags){.tuning = {.threads = 1, .bootstrap = 1000, .keep = 0.99}},
     .examples = {"pluck tune logits.npy --targets targets.npy",
                  "pluck tune logits.npy --targets targets.npy --format json --threads 0",
@@ -142,9 +141,7 @@ const command tune_command = {
                  "pluck tune logits.npy --objective entropy=2.5 --no-curves",
                  "pluck tune logits.npy --targets targets.npy --cross-validate --svg tuned.svg "
                  "--csv tuned.csv"},
-    .min_words = 1,
-    .max_words = 1,
-    .word_name = "DUMP",
+    COMMAND_WORDS(1, 1, "DUMP"),
     .words_are_inputs = true,
     .run = run_tune,
 };
