@@ -129,7 +129,8 @@ static float logprob_in(const plk_view *view, pluck_logprob_kind kind, double lo
     return (float)(plk_view_below_max(view, stored) - log_normaliser);
 }
 
-/* The best tokens and the ranks of those given; log-probabilities follow. */
+/* The best tokens, with their logits in the place of log-probabilities, which follow; and the ranks
+ * of the tokens given. */
 static void find_tokens(const plk_view *view, pluck_logprob_kind kind, const pluck_outputs *out,
                         size_t row)
 {
@@ -140,24 +141,35 @@ static void find_tokens(const plk_view *view, pluck_logprob_kind kind, const plu
     if (!wants_top(out, kind))
         return;
     uint32_t n = plk_view_best(view, out->n_top);
-    for (uint32_t i = 0; i < out->n_top; i++) {
-        pluck_token token =
-            i < n ? (pluck_token)plk_key_token(view->scratch->keys[i]) : PLUCK_NO_TOKEN;
-        out->top[first_top + i] = (pluck_logprob){token, -INFINITY};
+    const plk_key *keys = view->scratch->keys;
+    for (uint32_t i = 0; i < n; i++)
+        out->top[first_top + i] =
+            (pluck_logprob){(pluck_token)plk_key_token(keys[i]), plk_key_logit(keys[i])};
+    for (uint32_t i = n; i < out->n_top; i++)
+        out->top[first_top + i] = (pluck_logprob){PLUCK_NO_TOKEN, -INFINITY};
+}
+
+/* Looking a token up in a compact view takes much longer than all else here, but a zero may have
+ * lost its sign on the way. */
+static void score_top(const plk_view *view, pluck_logprob_kind kind, double log_normaliser,
+                      pluck_logprob *top, uint32_t n)
+{
+    for (uint32_t i = 0; i < n && top[i].token != PLUCK_NO_TOKEN; i++) {
+        float logit = top[i].logprob;
+        top[i].logprob = logit != 0.0f ? (float)(plk_view_below_max(view, logit) - log_normaliser)
+                                       : logprob_in(view, kind, log_normaliser, top[i].token);
     }
 }
 
 static void score_tokens(const plk_view *view, pluck_logprob_kind kind, double log_normaliser,
                          const pluck_outputs *out, size_t row)
 {
-    size_t first_given = row * out->n_given, first_top = row * out->n_top;
+    size_t first_given = row * out->n_given;
     if (wants_given(out, kind) && out->given_logprobs)
         for (size_t i = first_given; i < first_given + out->n_given; i++)
             out->given_logprobs[i] = logprob_in(view, kind, log_normaliser, out->given[i]);
     if (wants_top(out, kind))
-        for (size_t i = first_top; i < first_top + out->n_top; i++)
-            if (out->top[i].token != PLUCK_NO_TOKEN)
-                out->top[i].logprob = logprob_in(view, kind, log_normaliser, out->top[i].token);
+        score_top(view, kind, log_normaliser, out->top + row * out->n_top, out->n_top);
 }
 
 /* The probabilities as pluck_sampler_distribution() writes them. */
