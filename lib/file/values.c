@@ -171,6 +171,7 @@ static float value_at(const uint8_t *from, pluck_dtype type, size_t i)
 
 void plk_store(const void *from, pluck_dtype from_type, size_t n, pluck_dtype to_type, uint8_t *to)
 {
+    size_t size_bytes = pluck_dtype_size_bytes(to_type);
     for (size_t i = 0; i < n; i++) {
         uint32_t bits = 0;
         if (from_type == to_type && to_type != PLUCK_F32) {
@@ -185,7 +186,7 @@ void plk_store(const void *from, pluck_dtype from_type, size_t n, pluck_dtype to
                    : to_type == PLUCK_F16 ? plk_to_f16(value)
                                           : plk_to_bf16(value);
         }
-        for (size_t k = 0; k < pluck_dtype_size_bytes(to_type); k++)
+        for (size_t k = 0; k < size_bytes; k++)
             *to++ = (uint8_t)(bits >> (8 * k));
     }
 }
