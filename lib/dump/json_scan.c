@@ -1,6 +1,7 @@
 /*
- * By recursive descent, whose recursion is bounded by MAX_DEPTH and happens only in values that are
- * skipped.
+ * By recursive descent, whose recursion is bounded by PLK_JSON_MAX_DEPTH and happens only in values
+ * that are skipped. As in plk_writer, whether a comma is due is one bit: when an array or object
+ * closes, the one around it has an element.
  */
 #include "dump/json_text.h"
 
@@ -10,166 +11,180 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "json/reader.h"
 
-enum { MAX_DEPTH = PLK_JSON_MAX_DEPTH };
+enum { MAX_ID_DIGITS = 8 };
 
-pluck_status plk_json_fail_expected(const plk_json_scan *r, const char *expected)
+bool plk_json_key_is(plk_json_string key, const char *expected)
+{
+    return key.length == strlen(expected) && memcmp(key.begin, expected, key.length) == 0;
+}
+
+bool plk_json_id(plk_json_string key, uint32_t *id)
+{
+    *id = 0;
+    for (size_t i = 0; i < key.length; i++) {
+        if (key.length > MAX_ID_DIGITS || key.begin[i] < '0' || key.begin[i] > '9')
+            return false;
+        *id = 10 * *id + (uint32_t)(key.begin[i] - '0');
+    }
+    return key.length > 0 && *id < PLUCK_MAX_VOCAB;
+}
+
+void plk_json_fail_expected(plk_json_scan *s, const char *expected)
 {
     char found[24];
-    if (r->at == r->end)
+    if (s->status != PLUCK_OK)
+        return;
+    if (s->at == s->end)
         (void)snprintf(found, sizeof found, "the end of the line");
-    else if (*r->at >= 0x20 && *r->at < 0x7F)
-        (void)snprintf(found, sizeof found, "'%c'", *r->at);
+    else if (*s->at >= 0x20 && *s->at < 0x7F)
+        (void)snprintf(found, sizeof found, "'%c'", *s->at);
     else
-        (void)snprintf(found, sizeof found, "byte 0x%02x", (unsigned)*r->at);
-    if (r->number == PLK_JSON_NO_ROW)
-        return plk_fail(r->err, PLUCK_ERR_FORMAT, "%s: JSON, byte %td: expected %s, found %s",
-                        r->where, r->at - r->begin, expected, found);
-    return plk_fail(r->err, PLUCK_ERR_FORMAT, "%s: row %llu, column %td: expected %s, found %s",
-                    r->where, (unsigned long long)r->number, r->at - r->begin + 1, expected, found);
+        (void)snprintf(found, sizeof found, "byte 0x%02x", (unsigned)*s->at);
+    if (s->number == PLK_JSON_NO_ROW)
+        s->status = plk_fail(s->err, PLUCK_ERR_FORMAT, "%s: JSON, byte %td: expected %s, found %s",
+                             s->where, s->at - s->begin, expected, found);
+    else
+        s->status = plk_fail(s->err, PLUCK_ERR_FORMAT,
+                             "%s: row %llu, column %td: expected %s, found %s", s->where,
+                             (unsigned long long)s->number, s->at - s->begin + 1, expected, found);
 }
 
-void plk_json_skip_space(plk_json_scan *r)
+void plk_json_skip_space(plk_json_scan *s)
 {
-    while (r->at < r->end && (*r->at == ' ' || *r->at == '\t' || *r->at == '\r' || *r->at == '\n'))
-        r->at++;
+    while (s->at < s->end && plk_is_space(*s->at))
+        s->at++;
 }
 
-bool plk_json_next_is(const plk_json_scan *r, char c)
+bool plk_json_next_is(const plk_json_scan *s, char c)
 {
-    return r->at < r->end && *r->at == (uint8_t)c;
+    return s->at < s->end && *s->at == (uint8_t)c;
 }
 
-bool plk_json_take(plk_json_scan *r, char c)
+bool plk_json_take(plk_json_scan *s, char c)
 {
-    plk_json_skip_space(r);
-    bool found = plk_json_next_is(r, c);
-    r->at += found;
-    plk_json_skip_space(r);
+    plk_json_skip_space(s);
+    bool found = plk_json_next_is(s, c);
+    s->at += found;
+    plk_json_skip_space(s);
     return found;
 }
 
-bool plk_json_take_word(plk_json_scan *r, const char *word)
+bool plk_json_take_word(plk_json_scan *s, const char *word)
 {
     size_t n = strlen(word);
-    if ((size_t)(r->end - r->at) < n || memcmp(r->at, word, n) != 0)
+    if ((size_t)(s->end - s->at) < n || memcmp(s->at, word, n) != 0)
         return false;
-    r->at += n;
+    s->at += n;
     return true;
 }
 
-/* Skips a string; *begin and *length are what is between its quotes, escapes as they are. */
-pluck_status plk_json_take_string(plk_json_scan *r, const uint8_t **begin, size_t *length)
+plk_json_string plk_json_take_string(plk_json_scan *s)
 {
-    if (!plk_json_next_is(r, '"'))
-        return plk_json_fail_expected(r, "a string");
-    *begin = ++r->at;
-    while (r->at < r->end && *r->at != '"') {
-        if (*r->at < 0x20)
-            return plk_json_fail_expected(r, "no control character in a string");
-        r->at += *r->at == '\\' && r->at + 1 < r->end ? 2 : 1;
+    plk_json_string string = {s->at, 0};
+    if (!plk_json_next_is(s, '"')) {
+        plk_json_fail_expected(s, "a string");
+        return string;
     }
-    if (r->at >= r->end) {
-        r->at = r->end;
-        return plk_json_fail_expected(r, "a closing quote");
+    string.begin = ++s->at;
+    while (s->at < s->end && *s->at != '"') {
+        if (*s->at < 0x20) {
+            plk_json_fail_expected(s, "no control character in a string");
+            return string;
+        }
+        s->at += *s->at == '\\' && s->at + 1 < s->end ? 2 : 1;
     }
-    *length = (size_t)(r->at - *begin);
-    r->at++;
-    return PLUCK_OK;
+    if (s->at >= s->end) {
+        s->at = s->end;
+        plk_json_fail_expected(s, "a closing quote");
+        return string;
+    }
+    string.length = (size_t)(s->at++ - string.begin);
+    return string;
 }
 
-pluck_status plk_json_take_number(plk_json_scan *r, double *value)
+double plk_json_take_number(plk_json_scan *s)
 {
+    static const char *const expected[] = {
+        [PLK_NUMBER_NO_DIGIT] = "a number",
+        [PLK_NUMBER_LEADING_ZERO] = "a number",
+        [PLK_NUMBER_NO_FRACTION] = "a digit after the point",
+        [PLK_NUMBER_NO_EXPONENT] = "a digit of the exponent",
+        [PLK_NUMBER_TOO_LONG] = "a number of at most 127 characters",
+    };
     size_t length = 0;
+    double value = 0.0;
     plk_number_fault fault =
-        plk_number_scan((const char *)r->at, (size_t)(r->end - r->at), &length, value);
-    if (fault == PLK_NUMBER_NO_DIGIT || fault == PLK_NUMBER_LEADING_ZERO)
-        return plk_json_fail_expected(r, "a number");
-    if (fault == PLK_NUMBER_TOO_LONG)
-        return plk_json_fail_expected(r, "a number of at most 127 characters");
-    r->at += length;
-    if (fault == PLK_NUMBER_NO_FRACTION)
-        return plk_json_fail_expected(r, "a digit after the point");
-    return fault == PLK_NUMBER_VALID ? PLUCK_OK
-                                     : plk_json_fail_expected(r, "a digit of the exponent");
+        plk_number_scan((const char *)s->at, (size_t)(s->end - s->at), &length, &value);
+    if (fault == PLK_NUMBER_VALID || fault == PLK_NUMBER_NO_FRACTION ||
+        fault == PLK_NUMBER_NO_EXPONENT)
+        s->at += length;
+    if (fault != PLK_NUMBER_VALID)
+        plk_json_fail_expected(s, expected[fault]);
+    return value;
 }
 
-pluck_status plk_json_take_value(plk_json_scan *r, float *value)
+float plk_json_take_value(plk_json_scan *s)
 {
-    double number = 0.0;
-    if (plk_json_take_word(r, "null") || plk_json_take_word(r, "-Infinity")) {
-        *value = -INFINITY;
-    } else if (plk_json_take_word(r, "NaN")) {
-        *value = NAN;
-    } else if (plk_json_take_word(r, "Infinity")) {
-        *value = INFINITY;
-    } else {
-        pluck_status status = plk_json_take_number(r, &number);
-        if (status != PLUCK_OK)
-            return status;
-        *value = (float)number;
-    }
-    return PLUCK_OK;
+    if (plk_json_take_word(s, "null") || plk_json_take_word(s, "-Infinity"))
+        return -INFINITY;
+    if (plk_json_take_word(s, "NaN"))
+        return NAN;
+    if (plk_json_take_word(s, "Infinity"))
+        return INFINITY;
+    return (float)plk_json_take_number(s);
 }
 
-static pluck_status skip_members(plk_json_scan *r, char close, unsigned depth)
+bool plk_json_enter(plk_json_scan *s, char bracket)
 {
-    if (plk_json_take(r, close))
-        return PLUCK_OK;
-    do {
-        const uint8_t *text = NULL;
-        size_t length = 0;
-        pluck_status status = PLUCK_OK;
-        if (close == '}')
-            status = plk_json_take_string(r, &text, &length);
-        if (status == PLUCK_OK && close == '}' && !plk_json_take(r, ':'))
-            status = plk_json_fail_expected(r, "':'");
-        if (status == PLUCK_OK)
-            status = plk_json_skip_value(r, depth + 1);
-        if (status != PLUCK_OK)
-            return status;
-    } while (plk_json_take(r, ','));
-    return plk_json_take(r, close)
-               ? PLUCK_OK
-               : plk_json_fail_expected(r, close == '}' ? "',' or '}'" : "',' or ']'");
+    s->is_first = true;
+    return plk_json_take(s, bracket);
 }
 
-pluck_status plk_json_skip_value(plk_json_scan *r, unsigned depth)
+/* Takes the comma before what comes next, or the end of what is open. */
+static bool take_next(plk_json_scan *s, char close)
 {
-    const uint8_t *text = NULL;
-    size_t length = 0;
-    float value = 0.0f;
-    if (plk_json_next_is(r, '"'))
-        return plk_json_take_string(r, &text, &length);
-    if (plk_json_next_is(r, '{') || plk_json_next_is(r, '[')) {
-        if (depth >= MAX_DEPTH)
-            return plk_json_fail_expected(r, "at most 64 levels of nesting");
-        char close = *r->at++ == '{' ? '}' : ']';
-        return skip_members(r, close, depth);
-    }
-    if (plk_json_take_word(r, "true") || plk_json_take_word(r, "false"))
-        return PLUCK_OK;
-    return plk_json_take_value(r, &value);
-}
-
-pluck_status plk_json_next_key(plk_json_scan *s, bool is_first, plk_json_string *key, bool *ended)
-{
-    *ended = plk_json_take(s, '}');
-    if (*ended)
-        return PLUCK_OK;
+    bool is_first = s->is_first;
+    s->is_first = false;
+    if (s->status != PLUCK_OK || plk_json_take(s, close))
+        return false;
     if (!is_first && !plk_json_take(s, ','))
-        return plk_json_fail_expected(s, "',' or '}'");
-    pluck_status status = plk_json_take_string(s, &key->begin, &key->length);
-    if (status == PLUCK_OK && !plk_json_take(s, ':'))
-        status = plk_json_fail_expected(s, "':'");
-    return status;
+        plk_json_fail_expected(s, close == '}' ? "',' or '}'" : "',' or ']'");
+    return s->status == PLUCK_OK;
 }
 
-pluck_status plk_json_next_element(plk_json_scan *s, bool is_first, bool *ended)
+bool plk_json_next_element(plk_json_scan *s)
 {
-    *ended = plk_json_take(s, ']');
-    if (*ended || is_first || plk_json_take(s, ','))
-        return PLUCK_OK;
-    return plk_json_fail_expected(s, "',' or ']'");
+    return take_next(s, ']');
+}
+
+bool plk_json_next_key(plk_json_scan *s, plk_json_string *key)
+{
+    if (!take_next(s, '}'))
+        return false;
+    *key = plk_json_take_string(s);
+    if (s->status == PLUCK_OK && !plk_json_take(s, ':'))
+        plk_json_fail_expected(s, "':'");
+    return s->status == PLUCK_OK;
+}
+
+void plk_json_skip_value(plk_json_scan *s, unsigned depth)
+{
+    plk_json_string key;
+    bool is_object = plk_json_next_is(s, '{');
+    if (plk_json_next_is(s, '"')) {
+        (void)plk_json_take_string(s);
+    } else if (is_object || plk_json_next_is(s, '[')) {
+        if (depth >= PLK_JSON_MAX_DEPTH) {
+            plk_json_fail_expected(s, "at most 64 levels of nesting");
+            return;
+        }
+        (void)plk_json_enter(s, is_object ? '{' : '[');
+        while (is_object ? plk_json_next_key(s, &key) : plk_json_next_element(s))
+            plk_json_skip_value(s, depth + 1);
+    } else if (!plk_json_take_word(s, "true") && !plk_json_take_word(s, "false")) {
+        (void)plk_json_take_value(s);
+    }
 }

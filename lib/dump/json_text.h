@@ -20,40 +20,45 @@ typedef struct plk_json_scan {
     const char *where; /* for messages */
     uint64_t number;   /* of the row, or PLK_JSON_NO_ROW: messages count bytes then */
     pluck_error *err;
+    pluck_status status; /* of the first failure; after it no key or element follows */
+    bool is_first;       /* no comma before the next key or element */
 } plk_json_scan;
 
-/* PLUCK_ERR_FORMAT: what was expected and what is there. */
-pluck_status plk_json_fail_expected(const plk_json_scan *r, const char *expected);
-
-void plk_json_skip_space(plk_json_scan *r);
-bool plk_json_next_is(const plk_json_scan *r, char c);
-
-/* Takes c and the white space around it; false, and only white space taken, if it is not there. */
-bool plk_json_take(plk_json_scan *r, char c);
-bool plk_json_take_word(plk_json_scan *r, const char *word);
-
-/* Takes a string; *begin and *length are what is between its quotes, escapes as they are: for
- * plk_json_unescape(). */
-pluck_status plk_json_take_string(plk_json_scan *r, const uint8_t **begin, size_t *length);
-pluck_status plk_json_take_number(plk_json_scan *r, double *value);
-
-/* A number rounded to the nearest double and then to the nearest float, or null, which is -inf. */
-pluck_status plk_json_take_value(plk_json_scan *r, float *value);
-
-/* A string as it is between its quotes, with escapes. */
+/* A string as it is between its quotes, with escapes: for plk_json_unescape(). */
 typedef struct plk_json_string {
     const uint8_t *begin;
     size_t length;
 } plk_json_string;
 
-/* The next key of an object, whose '{' or last member has been taken; *ended: '}' instead. */
-pluck_status plk_json_next_key(plk_json_scan *s, bool is_first, plk_json_string *key, bool *ended);
+bool plk_json_key_is(plk_json_string key, const char *expected);
 
-/* The next element of a list, whose '[' or last element has been taken; *ended: ']' instead. */
-pluck_status plk_json_next_element(plk_json_scan *s, bool is_first, bool *ended);
+/* Whether a key is a decimal id below PLUCK_MAX_VOCAB. */
+bool plk_json_id(plk_json_string key, uint32_t *id);
+
+/* PLUCK_ERR_FORMAT: what was expected and what is there. */
+void plk_json_fail_expected(plk_json_scan *s, const char *expected);
+
+void plk_json_skip_space(plk_json_scan *s);
+bool plk_json_next_is(const plk_json_scan *s, char c);
+
+/* Takes c and the white space around it; false, and only white space taken, if it is not there. */
+bool plk_json_take(plk_json_scan *s, char c);
+bool plk_json_take_word(plk_json_scan *s, const char *word);
+
+plk_json_string plk_json_take_string(plk_json_scan *s);
+double plk_json_take_number(plk_json_scan *s);
+
+/* A number rounded to the nearest double and then to the nearest float, or null, which is -inf. */
+float plk_json_take_value(plk_json_scan *s);
+
+/* Takes '[' or '{', as plk_json_take(). Then the next element, or the next key with its ':'; false
+ * once the closing bracket has been taken, and after a failure. */
+bool plk_json_enter(plk_json_scan *s, char bracket);
+bool plk_json_next_element(plk_json_scan *s);
+bool plk_json_next_key(plk_json_scan *s, plk_json_string *key);
 
 /* Any value, which is inside of depth others. */
-pluck_status plk_json_skip_value(plk_json_scan *r, unsigned depth);
+void plk_json_skip_value(plk_json_scan *s, unsigned depth);
 
 /*
  * What a JSON text has as rows of logits, wherever they stand in it: arrays of numbers, and the

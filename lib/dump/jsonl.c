@@ -55,139 +55,137 @@ typedef struct row_reader {
     uint32_t n_vocab;
 } row_reader;
 
-static pluck_status fail_count(const row_reader *r, uint32_t n)
+static void fail_count(row_reader *r, uint32_t n)
 {
-    return plk_fail(r->scan.err, PLUCK_ERR_FORMAT, "%s: row %llu has %s%u values, expected %u",
-                    r->scan.where, (unsigned long long)r->scan.number,
-                    n > r->n_vocab ? "more than " : "", (unsigned)(n > r->n_vocab ? r->n_vocab : n),
-                    (unsigned)r->n_vocab);
+    r->scan.status = plk_fail(
+        r->scan.err, PLUCK_ERR_FORMAT, "%s: row %llu has %s%u values, expected %u", r->scan.where,
+        (unsigned long long)r->scan.number, n > r->n_vocab ? "more than " : "",
+        (unsigned)(n > r->n_vocab ? r->n_vocab : n), (unsigned)r->n_vocab);
+}
+
+/* What tokens are below. */
+static uint32_t most_tokens(const row_reader *r)
+{
+    return r->n_vocab != 0 ? r->n_vocab : PLUCK_MAX_VOCAB;
 }
 
 /* [v, v, ...] */
-static pluck_status read_array(row_reader *r, json_row *row)
+static void read_array(row_reader *r, json_row *row)
 {
-    uint32_t most = r->n_vocab != 0 ? r->n_vocab : PLUCK_MAX_VOCAB;
-    uint32_t n = 0;
-    if (plk_json_take(&r->scan, ']'))
-        return plk_json_fail_expected(&r->scan, "a value for each token before the ']'");
+    uint32_t most = most_tokens(r), n = 0;
+    if (plk_json_take(&r->scan, ']')) {
+        plk_json_fail_expected(&r->scan, "a value for each token before the ']'");
+        return;
+    }
     do {
-        float value = 0.0f;
-        pluck_status status = plk_json_take_value(&r->scan, &value);
-        if (status != PLUCK_OK)
-            return status;
-        if (n == most)
-            return r->n_vocab != 0 ? fail_count(r, n + 1)
-                                   : plk_json_fail_expected(&r->scan, "at most 16777216 values");
+        float value = plk_json_take_value(&r->scan);
+        if (r->scan.status != PLUCK_OK)
+            return;
+        if (n == most) {
+            if (r->n_vocab != 0)
+                fail_count(r, n + 1);
+            else
+                plk_json_fail_expected(&r->scan, "at most 16777216 values");
+            return;
+        }
         if (r->values)
             r->values[n] = value;
         n++;
     } while (plk_json_take(&r->scan, ','));
-    if (!plk_json_take(&r->scan, ']'))
-        return plk_json_fail_expected(&r->scan, "',' or ']'");
     row->n_values = n;
-    return r->n_vocab != 0 && n != r->n_vocab ? fail_count(r, n) : PLUCK_OK;
+    if (!plk_json_take(&r->scan, ']'))
+        plk_json_fail_expected(&r->scan, "',' or ']'");
+    else if (r->n_vocab != 0 && n != r->n_vocab)
+        fail_count(r, n);
 }
 
-static pluck_status parse_id(const row_reader *r, const uint8_t *text, size_t length, uint32_t *id)
+static void read_token(row_reader *r, plk_json_string key, uint32_t *id)
 {
-    uint32_t most = r->n_vocab != 0 ? r->n_vocab : PLUCK_MAX_VOCAB;
-    uint32_t value = 0;
-    bool is_id = length > 0 && length < 9;
-    for (size_t i = 0; i < length && is_id; i++) {
-        is_id = text[i] >= '0' && text[i] <= '9';
-        value = 10 * value + (uint32_t)(text[i] - '0');
-    }
-    *id = value;
-    if (is_id && value < most)
-        return PLUCK_OK;
-    return plk_fail(r->scan.err, PLUCK_ERR_FORMAT,
-                    "%s: row %llu: \"%.*s\" is not a token: expected an id from 0 to %u",
-                    r->scan.where, (unsigned long long)r->scan.number,
-                    (int)(length < 32 ? length : 32), (const char *)text, (unsigned)(most - 1));
+    plk_json_scan *s = &r->scan;
+    if (s->status == PLUCK_OK && (!plk_json_id(key, id) || *id >= most_tokens(r)))
+        s->status =
+            plk_fail(s->err, PLUCK_ERR_FORMAT,
+                     "%s: row %llu: \"%.*s\" is not a token: expected an id from 0 to %u", s->where,
+                     (unsigned long long)s->number, (int)(key.length < 32 ? key.length : 32),
+                     (const char *)key.begin, (unsigned)(most_tokens(r) - 1));
 }
 
 /* {"id": v, ...} */
-static pluck_status read_map(row_reader *r, json_row *row)
+static void read_map(row_reader *r, json_row *row)
 {
+    plk_json_scan *s = &r->scan;
+    float *values = r->values;
     row->is_sparse = true;
-    for (uint32_t i = 0; r->values && i < r->n_vocab; i++)
-        r->values[i] = -INFINITY;
-    if (plk_json_take(&r->scan, '}'))
-        return plk_json_fail_expected(&r->scan, "a value for some token before the '}'");
+    for (uint32_t i = 0, n = r->n_vocab; values && i < n; i++)
+        values[i] = -INFINITY;
+    if (plk_json_take(s, '}'))
+        plk_json_fail_expected(s, "a value for some token before the '}'");
     do {
-        const uint8_t *text = NULL;
-        size_t length = 0;
         uint32_t id = 0;
-        float value = 0.0f;
-        pluck_status status = plk_json_take_string(&r->scan, &text, &length);
-        if (status == PLUCK_OK)
-            status = parse_id(r, text, length, &id);
-        if (status == PLUCK_OK && !plk_json_take(&r->scan, ':'))
-            status = plk_json_fail_expected(&r->scan, "':'");
-        if (status == PLUCK_OK)
-            status = plk_json_take_value(&r->scan, &value);
-        if (status != PLUCK_OK)
-            return status;
-        if (r->values && r->values[id] != -INFINITY)
-            return plk_fail(r->scan.err, PLUCK_ERR_FORMAT, "%s: row %llu: token %u is given twice",
-                            r->scan.where, (unsigned long long)r->scan.number, (unsigned)id);
-        if (r->values)
-            r->values[id] = value;
+        read_token(r, plk_json_take_string(s), &id);
+        if (!plk_json_take(s, ':'))
+            plk_json_fail_expected(s, "':'");
+        float value = plk_json_take_value(s);
+        if (s->status != PLUCK_OK)
+            return;
+        if (values && values[id] != -INFINITY) {
+            s->status = plk_fail(s->err, PLUCK_ERR_FORMAT, "%s: row %llu: token %u is given twice",
+                                 s->where, (unsigned long long)s->number, (unsigned)id);
+            return;
+        }
+        if (values)
+            values[id] = value;
         row->n_values++;
-    } while (plk_json_take(&r->scan, ','));
-    return plk_json_take(&r->scan, '}') ? PLUCK_OK : plk_json_fail_expected(&r->scan, "',' or '}'");
+    } while (plk_json_take(s, ','));
+    if (!plk_json_take(s, '}'))
+        plk_json_fail_expected(s, "',' or '}'");
 }
 
-static pluck_status read_target(row_reader *r, json_row *row)
+static void read_target(row_reader *r, json_row *row)
 {
-    uint32_t most = r->n_vocab != 0 ? r->n_vocab : PLUCK_MAX_VOCAB;
-    double number = 0.0;
-    if (plk_json_take_word(&r->scan, "null"))
-        return PLUCK_OK;
-    pluck_status status = plk_json_take_number(&r->scan, &number);
-    if (status != PLUCK_OK || number < 0.0)
-        return status;
-    if (!(number < (double)most) || number != floor(number))
-        return plk_fail(r->scan.err, PLUCK_ERR_FORMAT,
-                        "%s: row %llu: the target is %.10g: expected a token from 0 to %u, a "
-                        "negative number or null",
-                        r->scan.where, (unsigned long long)r->scan.number, number,
-                        (unsigned)(most - 1));
-    row->target = (pluck_token)number;
-    return PLUCK_OK;
-}
-
-static bool is_key(const uint8_t *text, size_t length, const char *key)
-{
-    return length == strlen(key) && memcmp(text, key, length) == 0;
+    plk_json_scan *s = &r->scan;
+    if (plk_json_take_word(s, "null"))
+        return;
+    double number = plk_json_take_number(s);
+    if (s->status != PLUCK_OK || number < 0.0)
+        return;
+    if (number < (double)most_tokens(r) && number == floor(number))
+        row->target = (pluck_token)number;
+    else
+        s->status = plk_fail(s->err, PLUCK_ERR_FORMAT,
+                             "%s: row %llu: the target is %.10g: expected a token from 0 to %u, a "
+                             "negative number or null",
+                             s->where, (unsigned long long)s->number, number,
+                             (unsigned)(most_tokens(r) - 1));
 }
 
 /* One "key": value; *has_values and *has_target say what there was before. */
-static pluck_status read_pair(row_reader *r, json_row *row, bool *has_values, bool *has_target)
+static void read_pair(row_reader *r, json_row *row, bool *has_values, bool *has_target)
 {
-    const uint8_t *text = NULL;
-    size_t length = 0;
-    pluck_status status = plk_json_take_string(&r->scan, &text, &length);
-    if (status != PLUCK_OK)
-        return status;
-    if (!plk_json_take(&r->scan, ':'))
-        return plk_json_fail_expected(&r->scan, "':'");
-    if (is_key(text, length, "logits") || is_key(text, length, "logprobs")) {
+    plk_json_scan *s = &r->scan;
+    plk_json_string key = plk_json_take_string(s);
+    if (s->status == PLUCK_OK && !plk_json_take(s, ':'))
+        plk_json_fail_expected(s, "':'");
+    if (s->status != PLUCK_OK)
+        return;
+    if (plk_json_key_is(key, "logits") || plk_json_key_is(key, "logprobs")) {
         if (*has_values)
-            return plk_json_fail_expected(&r->scan, "one of \"logits\" and \"logprobs\", once");
+            plk_json_fail_expected(s, "one of \"logits\" and \"logprobs\", once");
         *has_values = true;
-        if (plk_json_take(&r->scan, '['))
-            return read_array(r, row);
-        return plk_json_take(&r->scan, '{') ? read_map(r, row)
-                                            : plk_json_fail_expected(&r->scan, "'[' or '{'");
-    }
-    if (is_key(text, length, "target")) {
+        if (plk_json_take(s, '['))
+            read_array(r, row);
+        else if (plk_json_take(s, '{'))
+            read_map(r, row);
+        else
+            plk_json_fail_expected(s, "'[' or '{'");
+    } else if (plk_json_key_is(key, "target")) {
         if (*has_target)
-            return plk_json_fail_expected(&r->scan, "one \"target\"");
+            plk_json_fail_expected(s, "one \"target\"");
         *has_target = true;
-        return read_target(r, row);
+        read_target(r, row);
+    } else {
+        plk_json_skip_value(s, 1);
     }
-    return plk_json_skip_value(&r->scan, 1);
 }
 
 /*
@@ -199,22 +197,30 @@ static pluck_status read_pair(row_reader *r, json_row *row, bool *has_values, bo
 static pluck_status parse_row(const uint8_t *line, size_t length, float *values, uint32_t n_vocab,
                               const char *where, uint64_t number, json_row *row, pluck_error *err)
 {
-    row_reader r = {{line, line, line + length, where, number, err}, values, n_vocab};
+    row_reader r = {.scan = {.begin = line,
+                             .at = line,
+                             .end = line + length,
+                             .where = where,
+                             .number = number,
+                             .err = err},
+                    .values = values,
+                    .n_vocab = n_vocab};
     bool has_values = false, has_target = false;
     *row = (json_row){.target = PLUCK_NO_TOKEN};
     if (!plk_json_take(&r.scan, '{'))
-        return plk_json_fail_expected(&r.scan, "'{' and a row on one line");
+        plk_json_fail_expected(&r.scan, "'{' and a row on one line");
     do {
         if (plk_json_next_is(&r.scan, '}') && !has_values && !has_target)
             break;
-        pluck_status status = read_pair(&r, row, &has_values, &has_target);
-        if (status != PLUCK_OK)
-            return status;
-    } while (plk_json_take(&r.scan, ','));
-    if (!plk_json_take(&r.scan, '}'))
-        return plk_json_fail_expected(&r.scan, "',' or '}'");
+        if (r.scan.status == PLUCK_OK)
+            read_pair(&r, row, &has_values, &has_target);
+    } while (r.scan.status == PLUCK_OK && plk_json_take(&r.scan, ','));
+    if (r.scan.status == PLUCK_OK && !plk_json_take(&r.scan, '}'))
+        plk_json_fail_expected(&r.scan, "',' or '}'");
     if (r.scan.at != r.scan.end)
-        return plk_json_fail_expected(&r.scan, "the end of the line");
+        plk_json_fail_expected(&r.scan, "the end of the line");
+    if (r.scan.status != PLUCK_OK)
+        return r.scan.status;
     if (!has_values)
         return plk_fail(err, PLUCK_ERR_FORMAT,
                         "%s: row %llu has neither \"logits\" nor \"logprobs\"", where,
