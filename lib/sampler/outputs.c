@@ -254,9 +254,21 @@ static bool needs_raw_normaliser(const pluck_outputs *out)
     return out->raw_logprobs || out->kept_log_mass || lists_logprobs(out, PLUCK_LOGPROB_RAW);
 }
 
+/* The normaliser of the final view. Where it has edits alone, the sums that the raw one needs too
+ * serve for both. */
+static double final_normaliser(const plk_view *view, const plk_view *raw, const pluck_outputs *out)
+{
+    if (!needs_final_normaliser(out))
+        return 1.0;
+    bool has_edits_alone = !raw->compact && !view->compact && !view->masked && view->n_edits > 0;
+    if (needs_raw_normaliser(out) && has_edits_alone && view->scale == raw->scale)
+        (void)plk_view_block_sums(raw);
+    return plk_view_normaliser(view);
+}
+
 /* The final view: draws, settles, reports. */
-static void fill_final(pluck_sampler *sampler, plk_view *view, pluck_pcg64 *rng,
-                       const pluck_outputs *out, size_t row, uint32_t *n_kept)
+static void fill_final(pluck_sampler *sampler, plk_view *view, const plk_view *raw,
+                       pluck_pcg64 *rng, const pluck_outputs *out, size_t row, uint32_t *n_kept)
 {
     if (out->tokens) {
         out->tokens[row] = (pluck_token)plk_view_pick(view, rng);
@@ -265,7 +277,7 @@ static void fill_final(pluck_sampler *sampler, plk_view *view, pluck_pcg64 *rng,
     if (!reports_final(out))
         return;
     plk_view_settle(view);
-    double normaliser = needs_final_normaliser(out) ? plk_view_normaliser(view) : 1.0;
+    double normaliser = final_normaliser(view, raw, out);
     double log_normaliser = plk_log(normaliser);
     if (out->logprobs)
         out->logprobs[row] =
@@ -311,7 +323,7 @@ static pluck_status fill_row(pluck_sampler *sampler, pluck_logits logits, const 
         status = plk_sampler_finish_view(sampler, &rng, &view, err);
         if (status != PLUCK_OK)
             return status;
-        fill_final(sampler, &view, &rng, out, row, n_kept);
+        fill_final(sampler, &view, &raw, &rng, out, row, n_kept);
     }
     if (!needs_raw_normaliser(out))
         return PLUCK_OK;

@@ -4,7 +4,8 @@
  *
  * A pass over all exponentials is what costs most, and several askers may want the sums of the
  * logits as they came: a stage, the nucleus, the log-probabilities. So the scratch memory notes
- * them, from the opening of a view on; the numbers are those that the pass would give again.
+ * them, from the opening of a view on; the numbers are those that the pass would give again. Edits
+ * change few blocks: as long as the maximum is the same, the sums of all others stay.
  *
  * Entropy: with d = logit - max, Z = sum of e^d, D = sum of d e^d: H = ln Z - D / Z.
  */
@@ -186,8 +187,35 @@ double plk_view_block_sums(const plk_view *view)
     }
     w->sums_scale = is_as_it_came(view) ? view->scale : 0.0;
     w->sums_total = total;
+    w->sums_max = view->max;
     note_total(view, total);
     return total;
+}
+
+/* The normaliser of a view whose edits changed few blocks of those whose sums are noted. */
+static double total_with_edits(const plk_view *view)
+{
+    const plk_scratch *w = view->scratch;
+    double total = 0.0;
+    float buffer[PLK_BLOCK];
+    for (uint32_t b = 0, edit = 0; b < w->n_blocks; b++) {
+        double sum = w->block_sums[b];
+        uint32_t first = edit;
+        while (edit < view->n_edits && view->edits[edit].token / PLK_BLOCK == b)
+            edit++;
+        if (edit > first)
+            exp_sums(view, plk_view_block(view, b, buffer), 1, -FLT_MAX, &sum);
+        total += sum;
+    }
+    return total;
+}
+
+/* Whether only edits tell the view from the logits whose sums are noted. */
+static bool shares_sums(const plk_view *view)
+{
+    const plk_scratch *w = view->scratch;
+    return !view->compact && !view->masked && w->sums_scale == view->scale &&
+           w->sums_max == view->max;
 }
 
 double plk_view_normaliser(const plk_view *view)
@@ -196,6 +224,8 @@ double plk_view_normaliser(const plk_view *view)
     double sums[STEP], total = known_total(view);
     if (total > 0.0)
         return total;
+    if (shares_sums(view))
+        return total_with_edits(view);
     plk_run run;
     plk_run_init(&run, view);
     while (plk_run_next(&run)) {

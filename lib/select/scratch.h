@@ -22,6 +22,7 @@ typedef struct plk_scratch {
     double *block_sums;  /* [n_blocks] */
     double sums_scale;   /* block_sums are those of the logits as they came at this scale; 0: not */
     double sums_total;   /* then their sum */
+    float sums_max;      /* and what they are relative to */
     double unit_total;   /* the normaliser of the logits as they came at scale 1; 0: not known */
     uint32_t *block_ids; /* [n_blocks + PLK_SLACK] blocks that a selection visits */
     float *block_spare;  /* [n_blocks + PLK_SLACK] */

@@ -4,6 +4,7 @@
  * single calls give; batches have those of single rows, whoever's threads they use and however the
  * rows lie; and what cannot be done leaves the samplers as they were.
  */
+#include "sampler/sampler_impl.h"
 #include "support/cases.h"
 #include "support/isa.h"
 #include "support/output_cases.h"
@@ -372,6 +373,92 @@ static void batches_have_the_bits_of_single_rows(void **state)
         }
 }
 
+/* Counts what is exponentiated, in blocks, by a table of kernels that calls the real one. */
+static const plk_kernels *real;
+static size_t n_exponentiated;
+
+static void counted_exp_values(const float *x, size_t n_blocks, plk_exponent exponent, float *e)
+{
+    n_exponentiated += n_blocks;
+    real->exp_values(x, n_blocks, exponent, e);
+}
+
+static void counted_exp_sums(const float *x, size_t n_blocks, plk_exponent exponent, double *sums)
+{
+    n_exponentiated += n_blocks;
+    real->exp_sums(x, n_blocks, exponent, sums);
+}
+
+static void counted_exp_dots(const float *x, size_t n_blocks, plk_exponent exponent, double *sums,
+                             double *dots)
+{
+    n_exponentiated += n_blocks;
+    real->exp_dots(x, n_blocks, exponent, sums, dots);
+}
+
+static void counted_exp_sums_from(const float *x, size_t n_blocks, plk_exponent exponent,
+                                  float threshold, double *sums)
+{
+    n_exponentiated += n_blocks;
+    real->exp_sums_from(x, n_blocks, exponent, threshold, sums);
+}
+
+/* What takes parts of the row, for picks and for boundaries, stays below half a pass. */
+static void passes_over_all_exponentials_are_as_few_as_can_be(void **state)
+{
+    (void)state;
+    enum { N_BLOCKS = 1000, N = N_BLOCKS * PLK_BLOCK, NO = -1 };
+    enum { FINAL = OUT_LOGPROBS | OUT_TOP | OUT_TOP_FINAL };
+    enum { RAW = OUT_RAW_LOGPROBS | OUT_TOP };
+    enum { NONE = OUT_SURVIVORS | OUT_OFFSETS | OUT_GIVEN_RANKS | OUT_GIVEN_FINAL };
+    static const struct {
+        const char *json;
+        int none, final, raw, both; /* passes */
+    } cases[] = {
+        {"{\"temperature\": 0}", 0, 0, 1, 1},
+        {"{\"top_k\": 40, \"top_p\": 0.95, \"min_p\": 0.05, \"temperature\": 0.8}", 0, 0, 1, 1},
+        {"{\"min_p\": 0.1, \"temperature\": 0.8}", 0, 0, 1, 1},
+        {"{}", 0, 1, 1, 1},
+        {"{\"logit_bias\": {\"7\": -1, \"999\": false}}", 0, 1, 1, 1},
+        {"{\"temperature\": 0.8}", 0, 1, 1, 2},
+        {"{\"top_p\": 0.9}", NO, 1, 1, 1},
+        {"{\"top_p\": 0.9, \"temperature\": 0.8}", NO, 1, 1, 1},
+        {"{\"typical_p\": 0.9}", 1, 1, 1, 1},
+        {"{\"xtc_probability\": 1, \"xtc_threshold\": 0.4}", 1, 1, 1, 1},
+    };
+    static float row[N];
+    static row_results r;
+    logit_fill((logit_kind)TEST_VECTOR_NORMAL, 5, N, row);
+    for (size_t i = 0; i < N; i++)
+        row[i] *= 3.0f;
+    row[N / 2] = 20.0f; /* xtc finds one likely token, and removes none */
+    memset(given, 0, sizeof given);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const int wanted[] = {OUT_TOKENS | NONE, OUT_TOKENS | FINAL, OUT_TOKENS | RAW,
+                              OUT_TOKENS | RAW | OUT_LOGPROBS};
+        const int passes[] = {cases[i].none, cases[i].final, cases[i].raw, cases[i].both};
+        pluck_sampler *sampler = test_sampler(cases[i].json, N, test_isa(), 3);
+        real = sampler->kernels;
+        plk_kernels counting = *real;
+        counting.exp_values = counted_exp_values;
+        counting.exp_sums = counted_exp_sums;
+        counting.exp_dots = counted_exp_dots;
+        counting.exp_sums_from = counted_exp_sums_from;
+        sampler->kernels = &counting;
+        for (size_t w = 0; w < 4; w++) {
+            pluck_outputs outputs = row_outputs(&r, wanted[w], 1, N, given);
+            n_exponentiated = 0;
+            assert_int_equal(
+                pluck_sampler_run(sampler, (pluck_logits){row, PLUCK_F32, N}, &outputs, NULL),
+                PLUCK_OK);
+            if (passes[w] != NO && (n_exponentiated + N_BLOCKS / 2) / N_BLOCKS != (size_t)passes[w])
+                fail_msg("%s, outputs %#x: %zu of %d blocks, not %d passes", cases[i].json,
+                         (unsigned)wanted[w], n_exponentiated, N_BLOCKS, passes[w]);
+        }
+        pluck_sampler_destroy(&sampler);
+    }
+}
+
 static void mistakes_write_nothing(void **state)
 {
     (void)state;
@@ -430,6 +517,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(bad_logits_that_are_banned_are_in_no_list),
         cmocka_unit_test(too_little_room_is_said_and_changes_nothing),
         cmocka_unit_test(batches_have_the_bits_of_single_rows),
+        cmocka_unit_test(passes_over_all_exponentials_are_as_few_as_can_be),
         cmocka_unit_test(mistakes_write_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
