@@ -1,5 +1,5 @@
 /* pluck tree eval: what a head is worth on pairs, and what its answers cost. */
-#include "training.h"
+#include "model.h"
 
 #include <math.h>
 #include <time.h>
