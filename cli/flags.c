@@ -16,29 +16,8 @@
 #include <string.h>
 #include <strings.h>
 
-const command *const commands[] = {&sample_command,
-                                   &inspect_command,
-                                   &replay_command,
-                                   &tune_command,
-                                   &report_command,
-                                   &compare_command,
-                                   &convert_command,
-                                   &bench_command,
-                                   &softmax_command,
-                                   &stages_command,
-                                   &config_check_command,
-                                   &config_show_command,
-                                   &config_import_command,
-                                   &config_init_command,
-                                   &config_schema_command,
-                                   &tree_predict_command,
-                                   &tree_stats_command,
-                                   &tree_fit_command,
-                                   &tree_distill_command,
-                                   &tree_eval_command,
-                                   &completions_command,
-                                   &help_command,
-                                   NULL};
+#define COMMAND_ITEM(name) &name##_command,
+const command *const commands[] = {COMMANDS(COMMAND_ITEM) NULL};
 
 const flag map_group[] = {
     FLAG_TITLE("Input"),
@@ -529,16 +508,6 @@ static int parse(call *c, flag_set *set, void *values, int n_words, char **words
     return check_words(c);
 }
 
-static int print_help(const call *c, const flag_set *set)
-{
-    output out;
-    int code = output_open(&out, NULL);
-    if (code != EXIT_DONE)
-        return code;
-    help_print(&out, c->command, set, c->help);
-    return output_close(&out, true);
-}
-
 int command_run(const command *c, int n_words, char **words)
 {
     message_start(c->name, false);
@@ -556,7 +525,12 @@ int command_run(const command *c, int n_words, char **words)
         *values = (call){.command = c, .set = &set, .words = typed};
         code = parse(values, &set, values, n_words, words);
         if (code == EXIT_DONE && values->help != HELP_NONE) {
-            code = print_help(values, &set);
+            output out;
+            code = output_open(&out, NULL);
+            if (code == EXIT_DONE) {
+                help_print(&out, c, &set, values->help);
+                code = output_finish(&out, code);
+            }
         } else if (code == EXIT_DONE) {
             message_start(c->name, values->is_quiet);
             code = run_files_check(values, NULL);

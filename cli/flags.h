@@ -110,14 +110,17 @@ typedef struct command {
 #define COMMAND_WORDS(least, most, name)                                                           \
     .min_words = (least), .max_words = (most), .word_name = (name)
 
-/* Each is where its code is. */
-extern const command sample_command, inspect_command, replay_command, tune_command, report_command,
-    compare_command, convert_command, bench_command, softmax_command, stages_command,
-    config_check_command, config_show_command, config_import_command, config_init_command,
-    config_schema_command, tree_predict_command, tree_stats_command, tree_fit_command,
-    tree_distill_command, tree_eval_command, completions_command, help_command;
+/* All commands, in the order of the help; each is where its code is. */
+/* clang-format off */
+#define COMMANDS(X) \
+    X(sample) X(inspect) X(replay) X(tune) X(report) X(compare) X(convert) X(bench) X(softmax) \
+    X(stages) X(config_check) X(config_show) X(config_import) X(config_init) X(config_schema) \
+    X(tree_predict) X(tree_stats) X(tree_fit) X(tree_distill) X(tree_eval) X(completions) X(help)
+/* clang-format on */
+#define COMMAND_EXTERN(name) extern const command name##_command;
+COMMANDS(COMMAND_EXTERN)
 
-/* All of them, NULL-terminated. */
+/* NULL-terminated. */
 extern const command *const commands[];
 
 /* All flags of one command, its groups and keys resolved: at counts from the beginning of its

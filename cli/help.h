@@ -36,6 +36,14 @@ void help_flag_name(const flag *f, char *text, size_t capacity);
  * Configuration keys as flags, and the parameters of stages for people.
  */
 
+/* What people read about a type of parameters, by pluck_param_type. */
+typedef struct type_text {
+    const char *name;
+    const char *value; /* of its flag */
+    const char *shape; /* NULL: it has a range */
+} type_text;
+extern const type_text type_texts[];
+
 /* Whether the stage runs only if this flat key is there, and the default of the parameter would
  * have an effect: then the key has no default, it is off. */
 bool is_switch_of_stage(const pluck_stage *stage, const pluck_param *param);

@@ -45,45 +45,24 @@ static bool has_key(const flag *keys, size_t n, const char *key)
     return false;
 }
 
-static const char *placeholder(pluck_param_type type)
-{
-    switch (type) {
-    case PLUCK_PARAM_INTEGER:
-        return "N";
-    case PLUCK_PARAM_BIAS_MAP:
-    case PLUCK_PARAM_TOKENS:
-    case PLUCK_PARAM_SEQUENCES:
-        return "JSON";
-    case PLUCK_PARAM_BOOLEAN:
-        return "true|false";
-    default:
-        return "X";
-    }
-}
+const type_text type_texts[] = {
+    [PLUCK_PARAM_NUMBER] = {"number", "X", NULL},
+    [PLUCK_PARAM_INTEGER] = {"integer", "N", NULL},
+    [PLUCK_PARAM_BOOLEAN] = {"boolean", "true|false", "true or false"},
+    [PLUCK_PARAM_BIAS_MAP] = {"bias map", "JSON", "{\"TOKEN\": BIAS}"},
+    [PLUCK_PARAM_TOKENS] = {"tokens", "JSON", "[TOKEN, ...]"},
+    [PLUCK_PARAM_SEQUENCES] = {"sequences", "JSON", "[[TOKEN, ...], ...]"},
+};
 
 bool is_number(const pluck_param *param)
 {
     return param->type == PLUCK_PARAM_NUMBER || param->type == PLUCK_PARAM_INTEGER;
 }
 
-static const char *shape(pluck_param_type type)
-{
-    switch (type) {
-    case PLUCK_PARAM_BIAS_MAP:
-        return "{\"TOKEN\": BIAS}";
-    case PLUCK_PARAM_TOKENS:
-        return "[TOKEN, ...]";
-    case PLUCK_PARAM_SEQUENCES:
-        return "[[TOKEN, ...], ...]";
-    default:
-        return "true or false";
-    }
-}
-
 void describe_range(const pluck_param *param, char *text, size_t capacity)
 {
     if (!is_number(param)) {
-        snprintf(text, capacity, "%s", shape(param->type));
+        snprintf(text, capacity, "%s", type_texts[param->type].shape);
         return;
     }
     /* A reader does not take an end at the limit of the type for a limit. */
@@ -157,7 +136,7 @@ static void fill(flag *f, key_text *text, const pluck_stage *stage, const pluck_
     *f = (flag){.name = text->name,
                 .letter = letter_of(param->flat_key),
                 .kind = FLAG_KEY,
-                .value = placeholder(param->type),
+                .value = type_texts[param->type].value,
                 .help = text->summary,
                 .key = param->flat_key};
 }

@@ -54,15 +54,6 @@ static size_t cut_at_end_word(const char *text, size_t n)
     return n;
 }
 
-static bool add_line(line_reader *reader, size_t n)
-{
-    if (!grow(&reader->lines, &reader->lines_capacity, reader->n_lines + 1, sizeof *reader->lines))
-        return false;
-    reader->lines[reader->n_lines++] = (text_line){reader->n_used, n};
-    reader->n_used += n;
-    return true;
-}
-
 /* Takes the whole lines of the text; at the end of the input what is left too. */
 static bool split(line_reader *reader)
 {
@@ -72,10 +63,15 @@ static bool split(line_reader *reader)
         reader->n_searched = newline ? (size_t)(newline - reader->text) + 1 : reader->n;
         if (!newline && !reader->has_ended)
             return true;
-        while (reader->n_used < reader->n_searched)
-            if (!add_line(reader, cut_at_end_word(reader->text + reader->n_used,
-                                                  reader->n_searched - reader->n_used)))
+        while (reader->n_used < reader->n_searched) {
+            size_t n =
+                cut_at_end_word(reader->text + reader->n_used, reader->n_searched - reader->n_used);
+            if (!grow(&reader->lines, &reader->lines_capacity, reader->n_lines + 1,
+                      sizeof *reader->lines))
                 return false;
+            reader->lines[reader->n_lines++] = (text_line){reader->n_used, n};
+            reader->n_used += n;
+        }
         if (!newline)
             return true;
     }

@@ -80,15 +80,9 @@ bool grow(void *items, size_t *capacity, size_t n, size_t size_bytes)
 
 int exit_code_of(pluck_status status)
 {
-    switch (status) {
-    case PLUCK_OK:
-        return EXIT_DONE;
-    case PLUCK_ERR_NOMEM:
-    case PLUCK_ERR_IO:
+    if (status == PLUCK_ERR_NOMEM || status == PLUCK_ERR_IO)
         return EXIT_SYSTEM;
-    default:
-        return EXIT_DATA;
-    }
+    return status == PLUCK_OK ? EXIT_DONE : EXIT_DATA;
 }
 
 int complain_error(pluck_status status, const pluck_error *err)

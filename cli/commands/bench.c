@@ -303,14 +303,6 @@ static int plan_steps(bench_plan *plan, pluck_isa isa)
     return code;
 }
 
-static void free_plan(bench_plan *plan)
-{
-    for (size_t i = 0; i < plan->n_steps; i++)
-        pluck_sampler_destroy(&plan->steps[i].sampler);
-    free(plan->steps);
-    free(plan->rows.data);
-}
-
 static double seconds_on(clockid_t clock)
 {
     struct timespec t = {0, 0};
@@ -544,19 +536,10 @@ static bool advise(const bench_plan *plan, size_t index, char *text, size_t capa
     return false;
 }
 
-static const char *step_label(const bench_step *step)
-{
-    switch (step->kind) {
-    case STEP_READ:
-        return "reading the logits";
-    case STEP_LOGPROB:
-        return "  with logprob";
-    case STEP_SWAPPED:
-        return "  with top_k first";
-    default:
-        return step->name;
-    }
-}
+/* Of the steps that no stage gives a name. */
+static const char *const labels[] = {[STEP_READ] = "reading the logits",
+                                     [STEP_LOGPROB] = "  with logprob",
+                                     [STEP_SWAPPED] = "  with top_k first"};
 
 static void print_text(const bench_plan *plan, output *out)
 {
@@ -577,7 +560,7 @@ static void print_text(const bench_plan *plan, output *out)
     table t = table_begin(out, columns, 4, "", "");
     for (size_t i = 0; i < plan->n_steps; i++) {
         const bench_step *step = &plan->steps[i];
-        table_word(&t, step_label(step));
+        table_word(&t, labels[step->kind] ? labels[step->kind] : step->name);
         table_number(&t, step->median_us);
         if (i > 0 && i <= plan->token)
             table_number(&t, step->median_us - plan->steps[i - 1].median_us);
@@ -665,7 +648,10 @@ static int run(const void *given)
             print_text(&plan, &out);
         code = output_finish(&out, code);
     }
-    free_plan(&plan);
+    for (size_t i = 0; i < plan.n_steps; i++)
+        pluck_sampler_destroy(&plan.steps[i].sampler);
+    free(plan.steps);
+    free(plan.rows.data);
     pluck_config_destroy(&config);
     return code;
 }

@@ -171,16 +171,6 @@ typedef struct run {
     progress bar;
 } run;
 
-static int check_arguments(run *r)
-{
-    const compare_flags *flags = r->flags;
-    if (flags->call.n_words == 1 && !flags->config_a && !flags->config_b)
-        return complain(EXIT_USAGE,
-                        "one dump is compared under two configurations: give --config-a or "
-                        "--config-b, or a second dump");
-    return EXIT_DONE;
-}
-
 static int open_side(run *r, size_t i, pluck_isa isa)
 {
     const compare_flags *flags = r->flags;
@@ -378,9 +368,11 @@ static int prepare(run *r)
     const compare_flags *flags = r->flags;
     row_range range;
     pluck_isa isa = PLUCK_ISA_BEST;
-    int code = check_arguments(r);
-    if (code == EXIT_DONE)
-        code = rows_read(flags->rows, &range);
+    if (flags->call.n_words == 1 && !flags->config_a && !flags->config_b)
+        return complain(EXIT_USAGE,
+                        "one dump is compared under two configurations: give --config-a or "
+                        "--config-b, or a second dump");
+    int code = rows_read(flags->rows, &range);
     if (code == EXIT_DONE)
         code = setup_isa(flags->isa, &isa);
     if (code == EXIT_DONE)
@@ -419,15 +411,6 @@ static void doubt_side(run *r)
     complain(EXIT_DONE, "warning: %s: %s", s->name, all->warning);
 }
 
-static int conclude(run *r)
-{
-    double mean = r->all.measures[MEASURE_KL_AB].mean;
-    double most = r->flags->max_kl;
-    if (isnan(most) || mean <= most)
-        return EXIT_DONE;
-    return complain(EXIT_NEGATIVE, "the mean KL(A || B) is %g, above --max-kl %g", mean, most);
-}
-
 static void close_all(run *r)
 {
     for (size_t i = 0; i < 2; i++) {
@@ -460,8 +443,10 @@ static int run_compare(const void *given)
             compare_print_text(&r.all, &r.out);
     }
     code = output_finish(&r.out, code);
-    if (code == EXIT_DONE)
-        code = conclude(&r);
+    double mean = r.all.measures[MEASURE_KL_AB].mean;
+    if (code == EXIT_DONE && !isnan(flags->max_kl) && !(mean <= flags->max_kl))
+        code = complain(EXIT_NEGATIVE, "the mean KL(A || B) is %g, above --max-kl %g", mean,
+                        flags->max_kl);
     close_all(&r);
     return code;
 }

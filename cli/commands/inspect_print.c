@@ -340,14 +340,6 @@ static void print_fate(const inspection *in, output *out, const pluck_token_fate
     }
 }
 
-static void explain_print_text(const inspection *in, output *out, const paint *codes)
-{
-    explain_stages(in, out, codes);
-    print_draw(in, out, codes);
-    for (size_t i = 0; i < in->report->n_tokens; i++)
-        print_fate(in, out, in->report->tokens[i], codes);
-}
-
 static void json_place(output *out, const char *name, const pluck_place *place)
 {
     if (place->token < 0) {
@@ -445,15 +437,6 @@ static void json_fate(const inspection *in, output *out, const pluck_token_fate 
     output_text(out, "]}");
 }
 
-static void explain_json_rest(const inspection *in, output *out)
-{
-    json_draw(in, out);
-    json_open(out, "tokens", '[');
-    for (size_t i = 0; i < in->report->n_tokens; i++)
-        json_fate(in, out, in->report->tokens[i]);
-    output_char(out, ']');
-}
-
 void inspect_print_text(const inspection *in, output *out)
 {
     style s = find_style(in, out);
@@ -464,10 +447,14 @@ void inspect_print_text(const inspection *in, output *out)
                   (unsigned)in->n_vocab);
     output_printf(out, "entropy %.4f nats, effective %.2f tokens, survivors %u\n", in->entropy,
                   exp(in->entropy), (unsigned)in->n_survivors);
-    if (in->flags->explain)
-        explain_print_text(in, out, &s.codes);
-    else
+    if (in->flags->explain) {
+        explain_stages(in, out, &s.codes);
+        print_draw(in, out, &s.codes);
+    } else {
         print_stages(in, out, &s);
+    }
+    for (size_t i = 0; in->flags->explain && i < in->report->n_tokens; i++)
+        print_fate(in, out, in->report->tokens[i], &s.codes);
     if (in->n_top > 0)
         print_top(in, out, &s);
 }
@@ -508,8 +495,13 @@ void inspect_print_json(const inspection *in, output *out)
         output_char(out, '}');
     }
     output_char(out, ']');
-    if (in->flags->explain)
-        explain_json_rest(in, out);
+    if (in->flags->explain) {
+        json_draw(in, out);
+        json_open(out, "tokens", '[');
+        for (size_t i = 0; i < in->report->n_tokens; i++)
+            json_fate(in, out, in->report->tokens[i]);
+        output_char(out, ']');
+    }
     output_text(out, "}\n");
 }
 

@@ -175,14 +175,6 @@ static int take_stream(replay *r, const replay_line *line, const source *src)
     return EXIT_DONE;
 }
 
-static int remember(replay *r, pluck_token token)
-{
-    if (!grow(&r->history.tokens, &r->history_capacity, r->history.n + 1, sizeof token))
-        return complain_memory();
-    r->history.tokens[r->history.n++] = token;
-    return EXIT_DONE;
-}
-
 /* Draws the rows of a sequence that come before the line's, and accepts what the line says. */
 static int take_history(replay *r, const draw_origin *o, const source *src)
 {
@@ -204,9 +196,9 @@ static int take_history(replay *r, const draw_origin *o, const source *src)
         if (status != PLUCK_OK)
             return complain_replay(r, status, "history: ", err.message);
         r->has_drawn = false;
-        int code = remember(r, told);
-        if (code != EXIT_DONE)
-            return code;
+        if (!grow(&r->history.tokens, &r->history_capacity, r->history.n + 1, sizeof told))
+            return complain_memory();
+        r->history.tokens[r->history.n++] = told;
     }
     return EXIT_DONE;
 }
@@ -388,16 +380,6 @@ static int replay_all(replay_run *run)
     return code;
 }
 
-static int open_lines(replay_run *run)
-{
-    const char *path = run->flags->call.words[0];
-    run->lines.name = source_name(path);
-    run->lines.file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
-    if (!run->lines.file)
-        return complain(EXIT_SYSTEM, "%s: %s", path, strerror(errno));
-    return EXIT_DONE;
-}
-
 static int open_sources(replay_run *run)
 {
     size_t n = run->flags->call.n_words - 1;
@@ -419,8 +401,11 @@ static int run(const void *given)
     replay_run run = {.flags = flags};
     run.state.lines = &run.lines;
     int code = setup_isa(flags->isa, &run.state.isa);
-    if (code == EXIT_DONE)
-        code = open_lines(&run);
+    const char *path = flags->call.words[0];
+    run.lines.name = source_name(path);
+    run.lines.file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
+    if (code == EXIT_DONE && !run.lines.file)
+        code = complain(EXIT_SYSTEM, "%s: %s", path, strerror(errno));
     if (code == EXIT_DONE)
         code = open_sources(&run);
     if (code == EXIT_DONE)

@@ -11,35 +11,9 @@ typedef struct stages_flags {
     int format;
 } stages_flags;
 
-static const char *kind_name(pluck_stage_kind kind)
-{
-    switch (kind) {
-    case PLUCK_STAGE_REWEIGHT:
-        return "reweight";
-    case PLUCK_STAGE_TRUNCATE:
-        return "truncate";
-    default:
-        return "draw";
-    }
-}
-
-static const char *type_name(pluck_param_type type)
-{
-    switch (type) {
-    case PLUCK_PARAM_INTEGER:
-        return "integer";
-    case PLUCK_PARAM_BIAS_MAP:
-        return "bias map";
-    case PLUCK_PARAM_BOOLEAN:
-        return "boolean";
-    case PLUCK_PARAM_TOKENS:
-        return "tokens";
-    case PLUCK_PARAM_SEQUENCES:
-        return "sequences";
-    default:
-        return "number";
-    }
-}
+static const char *const kinds[] = {[PLUCK_STAGE_REWEIGHT] = "reweight",
+                                    [PLUCK_STAGE_TRUNCATE] = "truncate",
+                                    [PLUCK_STAGE_DRAW] = "draw"};
 
 static void print_param(output *out, const pluck_param *p)
 {
@@ -56,13 +30,13 @@ static void print_param(output *out, const pluck_param *p)
 
 static void print_details(output *out, const pluck_stage *stage)
 {
-    output_printf(out, "%s (%s): %s\n\n", stage->name, kind_name(stage->kind), stage->summary);
+    output_printf(out, "%s (%s): %s\n\n", stage->name, kinds[stage->kind], stage->summary);
     output_printf(out, "  %s\n  source: %s\n", stage->formula, stage->source);
     if (stage->cost)
         output_printf(out, "  cost: %s\n", stage->cost);
     for (size_t i = 0; i < stage->n_params; i++) {
         const pluck_param *p = &stage->params[i];
-        output_printf(out, "\n  %s (%s): %s\n", p->name, type_name(p->type), p->summary);
+        output_printf(out, "\n  %s (%s): %s\n", p->name, type_texts[p->type].name, p->summary);
         print_param(out, p);
         if (!p->flat_key)
             continue;
@@ -80,7 +54,7 @@ static void json_param(output *out, const pluck_param *p)
     json_open(out, NULL, '{');
     json_string(out, "name", p->name);
     json_string(out, "flat_key", p->flat_key);
-    json_string(out, "type", type_name(p->type));
+    json_string(out, "type", type_texts[p->type].name);
     if (is_number(p)) {
         json_double(out, "min", p->min);
         json_double(out, "max", p->max);
@@ -97,7 +71,7 @@ static void print_json(output *out, const pluck_stage *stage)
 {
     json_open(out, NULL, '{');
     json_string(out, "name", stage->name);
-    json_string(out, "kind", kind_name(stage->kind));
+    json_string(out, "kind", kinds[stage->kind]);
     json_string(out, "summary", stage->summary);
     json_string(out, "formula", stage->formula);
     json_string(out, "source", stage->source);
@@ -106,16 +80,6 @@ static void print_json(output *out, const pluck_stage *stage)
     for (size_t i = 0; i < stage->n_params; i++)
         json_param(out, &stage->params[i]);
     output_text(out, "]}");
-}
-
-static void print_all_json(output *out)
-{
-    output_char(out, '[');
-    for (size_t i = 0; pluck_stage_at(i); i++) {
-        output_text(out, i > 0 ? ",\n" : "\n");
-        print_json(out, pluck_stage_at(i));
-    }
-    output_text(out, "\n]\n");
 }
 
 static int find_stage(const stages_flags *flags, const pluck_stage **stage)
@@ -156,11 +120,15 @@ static int run(const void *given)
     } else if (stage) {
         print_details(&out, stage);
     } else if (flags->format == FORMAT_JSON) {
-        print_all_json(&out);
+        output_char(&out, '[');
+        for (size_t i = 0; pluck_stage_at(i); i++) {
+            output_text(&out, i > 0 ? ",\n" : "\n");
+            print_json(&out, pluck_stage_at(i));
+        }
+        output_text(&out, "\n]\n");
     } else {
         for (size_t i = 0; (stage = pluck_stage_at(i)); i++) {
-            output_printf(&out, "%-22s %-9s %s\n", stage->name, kind_name(stage->kind),
-                          stage->summary);
+            output_printf(&out, "%-22s %-9s %s\n", stage->name, kinds[stage->kind], stage->summary);
             for (size_t j = 0; j < stage->n_params; j++)
                 print_param(&out, &stage->params[j]);
         }

@@ -82,13 +82,6 @@ static void checkpoint_watch_signals(const checkpoint *c)
             sigaction(numbers[i], &action, NULL);
 }
 
-/* Ends the process by the signal that was caught, as its parent expects. */
-static void checkpoint_end_by_signal(void)
-{
-    signal(caught_signal, SIG_DFL);
-    raise(caught_signal);
-}
-
 /* Only the output's name gives a checkpoint a name of its own. */
 static int name(checkpoint *c)
 {
@@ -410,7 +403,9 @@ static int train(training *t)
             complain(EXIT_DONE, "interrupted; what is learned is in %s: go on with --resume",
                      t->checkpoint.path);
             output_close(&t->out, true);
-            checkpoint_end_by_signal();
+            /* As the parent expects. */
+            signal(caught_signal, SIG_DFL);
+            raise(caught_signal);
         }
     }
     progress_clear(&t->bar);

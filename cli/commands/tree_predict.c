@@ -52,21 +52,15 @@ typedef struct predictor_team {
 
 enum { ITEMS_A_WORKER = 512, LABELS_AT_ONCE = 1 << 18 };
 
-static pluck_status create_queries(const predictor_team *team, predictor *p, pluck_error *err)
-{
-    pluck_status status = PLUCK_OK;
-    if (team->lines)
-        status = pluck_fasttext_query_create(&p->text, team->model->text, NULL, err);
-    if (status == PLUCK_OK && (!team->lines || team->flags->sample))
-        status = pluck_head_query_create(&p->head, team->model->head, NULL, err);
-    return status;
-}
-
 static int create_worker(predictor_team *team)
 {
     predictor *p = &team->workers[team->n_workers++];
     pluck_error err;
-    pluck_status status = create_queries(team, p, &err);
+    pluck_status status = PLUCK_OK;
+    if (team->lines)
+        status = pluck_fasttext_query_create(&p->text, team->model->text, NULL, &err);
+    if (status == PLUCK_OK && (!team->lines || team->flags->sample))
+        status = pluck_head_query_create(&p->head, team->model->head, NULL, &err);
     if (status != PLUCK_OK)
         return complain_error(status, &err);
     if (team->src)
