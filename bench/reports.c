@@ -12,6 +12,7 @@ static const bench_report reports[] = {
     {.name = "everything", .chain = "default", .draws = true, .n_top = 20},
     {.name = "both log-probabilities", .chain = "default", .draws = true},
     {.name = "tokens kept", .chain = "default", .draws = true, .keeps = true},
+    {.name = "all tokens kept", .chain = "temperature 0.8", .draws = true, .keeps = true},
     {.name = "everything of top_p", .chain = "top_p", .draws = true, .n_top = 20},
     {.name = "1 token scored", .chain = "greedy", .n_given = 1},
     {.name = "20 tokens scored", .chain = "greedy", .n_given = 20},

@@ -15,7 +15,7 @@
  * pluck_sampler_sample() does; only then is the view settled for the reports. So a token does not
  * depend on what is reported about it.
  *
- * The tokens that a row keeps wait in the scratch memory, in places and ordered, until the calling
+ * The tokens that a row keeps wait in the scratch memory, in ids and values, until the calling
  * thread knows where they go. No function that works on the logits as they came touches these.
  */
 #include "sampler/sampler_impl.h"
@@ -188,30 +188,34 @@ static void write_probs(const plk_view *view, double normaliser, float *probs)
         }
 }
 
-/* The tokens with p > 0 into places, their log-probabilities into ordered. */
-static uint32_t list_kept(const plk_view *view, double log_normaliser)
+/* The tokens with p > 0 into ids, ascending, and their log-probabilities into values, if those are
+ * wanted: the last that is done with the view. */
+static uint32_t list_kept(const plk_view *view, double log_normaliser, bool wants_logprobs)
 {
     plk_scratch *w = view->scratch;
     float least = plk_view_least(view);
     uint32_t n = 0;
-    plk_run run;
-    plk_run_init(&run, view);
-    while (plk_run_next(&run))
-        for (uint32_t i = 0; i < run.n_blocks * PLK_BLOCK; i++) {
-            float x = plk_float_at(run.x, i);
-            if (!(x >= least))
-                continue;
-            w->places[n] = plk_view_token(view, run.first_block * PLK_BLOCK + i);
-            w->ordered[n++] = (float)(plk_view_below_max(view, x) - log_normaliser);
+    if (view->compact)
+        for (uint32_t i = 0; i < view->n; i++) {
+            w->ids[n] = w->ids[i];
+            w->values[n] = w->values[i];
+            n += w->values[i] >= least;
         }
+    else
+        n = plk_view_gather(view, least);
+    for (uint32_t i = 0; i < n && wants_logprobs; i++)
+        w->values[i] = (float)(plk_view_below_max(view, w->values[i]) - log_normaliser);
     return n;
 }
 
-/* ln of the share that the n >= 1 tokens in places have of the distribution. Their exponentials are
+/* ln of the share that the n >= 1 tokens in ids have of the distribution. Their exponentials are
  * taken relative to the largest of them, so that none is lost far below the maximum. */
 static float log_mass_of(const plk_view *raw, double log_normaliser, uint32_t n)
 {
-    const uint32_t *tokens = raw->scratch->places;
+    const uint32_t *tokens = raw->scratch->ids;
+    bool may_be_all = !raw->compact && n > raw->logits.n_vocab / 2;
+    if (may_be_all && n == plk_view_n_candidates(raw))
+        return 0.0f;
     plk_view near = *raw;
     near.max = -INFINITY;
     for (uint32_t i = 0; i < n; i++)
@@ -289,7 +293,7 @@ static void fill_final(pluck_sampler *sampler, plk_view *view, const plk_view *r
     find_tokens(view, PLUCK_LOGPROB_FINAL, out, row);
     score_tokens(view, PLUCK_LOGPROB_FINAL, log_normaliser, out, row);
     if (out->kept_offsets || out->kept_log_mass)
-        *n_kept = list_kept(view, log_normaliser);
+        *n_kept = list_kept(view, log_normaliser, out->kept_logprobs != NULL);
 }
 
 /* The log-probabilities of the logits as they came. */
@@ -362,9 +366,9 @@ void plk_outputs_keep(const pluck_outputs *out, size_t row, uint32_t n_kept,
     if (at + n_kept > out->kept_capacity)
         return;
     for (uint32_t i = 0; i < n_kept; i++)
-        out->kept[at + i] = (pluck_token)scratch->places[i];
+        out->kept[at + i] = (pluck_token)scratch->ids[i];
     if (out->kept_logprobs && n_kept > 0)
-        memcpy(out->kept_logprobs + at, scratch->ordered, n_kept * sizeof *out->kept_logprobs);
+        memcpy(out->kept_logprobs + at, scratch->values, n_kept * sizeof *out->kept_logprobs);
 }
 
 /* Nothing was drawn, and no row has an output. */
