@@ -150,6 +150,10 @@ void rows_run_on_threads()
     workspace.run(samplers, matrix, outputs);
     CHECK(tokens[0] == tokens[1] && tokens[0] == alone.next(pluck::logits(z)));
     CHECK(a.position() == 1);
+    outputs.accept = false;
+    workspace.sample_rows(config, 9, 4, 0, matrix, outputs);
+    alone.start(9, 5);
+    CHECK(tokens[1] == alone.next(pluck::logits(z)));
 }
 
 void objects_are_freed_once()
