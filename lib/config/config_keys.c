@@ -110,65 +110,34 @@ static void write_on_nan(const pluck_config *config, plk_writer *writer)
         plk_write_key_string(writer, "on_nan", on_nan_names[config->on_nan]);
 }
 
-static void schema_text(plk_writer *writer, const char *key, const char *description)
-{
-    plk_write_key(writer, key);
-    plk_write_open(writer, '{', PLK_LINES);
-    plk_write_key_string(writer, "description", description);
-    plk_write_key_string(writer, "type", "string");
-    plk_write_close(writer, '}');
-}
-
 static void schema_schema_uri(plk_writer *writer)
 {
-    schema_text(writer, "$schema", "Where this schema is, for editors");
+    plk_write_template(writer, "'$schema': {'description': 'Where this schema is, for editors', "
+                               "'type': 'string'}");
 }
 
 static void schema_description(plk_writer *writer)
 {
-    schema_text(writer, "description", "What the configuration is for; kept, otherwise ignored");
+    plk_write_template(writer, "'description': {'description': 'What the configuration is for; "
+                               "kept, otherwise ignored', 'type': 'string'}");
 }
 
 static void schema_seed(plk_writer *writer)
 {
-    plk_write_key(writer, "seed");
-    plk_write_open(writer, '{', PLK_LINES);
-    plk_write_key_string(
-        writer, "description",
-        "Seed of the random numbers; \"random\" asks the operating system for one");
-    plk_write_key(writer, "anyOf");
-    plk_write_open(writer, '[', PLK_LINES);
-    plk_write_item(writer);
-    plk_write_open(writer, '{', PLK_ONE_LINE);
-    plk_write_key_string(writer, "type", "integer");
-    plk_write_key_word(writer, "minimum", "0");
-    plk_write_key(writer, "maximum");
-    plk_write_unsigned(writer, UINT64_MAX);
-    plk_write_close(writer, '}');
-    plk_write_item(writer);
-    plk_write_open(writer, '{', PLK_ONE_LINE);
-    plk_write_key_string(writer, "const", "random");
-    plk_write_close(writer, '}');
-    plk_write_close(writer, ']');
-    plk_write_key_word(writer, "default", "0");
-    plk_write_close(writer, '}');
+    plk_write_template(writer, "'seed': {'description': 'Seed of the random numbers; \"random\" "
+                               "asks the operating system for one', "
+                               "'anyOf': [{ 'type': 'integer', 'minimum': 0, "
+                               "'maximum': 18446744073709551615 }, { 'const': 'random' }], "
+                               "'default': 0}");
 }
 
 static void schema_on_nan(plk_writer *writer)
 {
-    plk_write_key(writer, "on_nan");
-    plk_write_open(writer, '{', PLK_LINES);
-    plk_write_key_string(writer, "description",
-                         "What to do about a logit that is NaN or +inf: refuse, or ban the token");
-    plk_write_key(writer, "enum");
-    plk_write_open(writer, '[', PLK_ONE_LINE);
-    for (size_t i = 0; i < N_ON_NAN; i++) {
-        plk_write_item(writer);
-        plk_write_string(writer, on_nan_names[i]);
-    }
-    plk_write_close(writer, ']');
-    plk_write_key_string(writer, "default", on_nan_names[0]);
-    plk_write_close(writer, '}');
+    _Static_assert(N_ON_NAN == 2, "the names below");
+    plk_write_template(writer,
+                       "'on_nan': {'description': 'What to do about a logit that is NaN or +inf: "
+                       "refuse, or ban the token', 'enum': [ %, % ], 'default': %}",
+                       on_nan_names[0], on_nan_names[1], on_nan_names[0]);
 }
 
 const plk_config_key plk_config_keys[] = {

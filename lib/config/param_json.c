@@ -530,86 +530,36 @@ static void write_sequences(plk_writer *writer, const void *value)
 
 static void schema_bias(plk_writer *writer, const pluck_param *param)
 {
-    plk_write_open(writer, '{', PLK_ONE_LINE);
-    plk_write_key(writer, "anyOf");
-    plk_write_open(writer, '[', PLK_ONE_LINE);
-    plk_write_item(writer);
-    plk_write_open(writer, '{', PLK_ONE_LINE);
-    plk_write_key_string(writer, "type", "number");
+    plk_write_template(writer, "{ 'anyOf': [ { 'type': 'number'");
     schema_limits(writer, param);
-    plk_write_close(writer, '}');
-    plk_write_item(writer);
-    plk_write_open(writer, '{', PLK_ONE_LINE);
-    plk_write_key_word(writer, "const", "false");
-    plk_write_close(writer, '}');
-    plk_write_item(writer);
-    plk_write_open(writer, '{', PLK_ONE_LINE);
-    plk_write_key_string(writer, "type", "null");
-    plk_write_close(writer, '}');
-    plk_write_close(writer, ']');
-    plk_write_close(writer, '}');
+    plk_write_template(writer, "}, { 'const': false }, { 'type': 'null' } ] }");
 }
 
-static void schema_token(plk_writer *writer)
-{
-    plk_write_open(writer, '{', PLK_ONE_LINE);
-    plk_write_key_string(writer, "type", "integer");
-    plk_write_key_word(writer, "minimum", "0");
-    plk_write_key(writer, "maximum");
-    plk_write_unsigned(writer, PLUCK_MAX_VOCAB - 1);
-    plk_write_close(writer, '}');
-}
+_Static_assert(PLUCK_MAX_VOCAB - 1 == 16777215, "the largest token in schemas");
+#define TOKEN "{ 'type': 'integer', 'minimum': 0, 'maximum': 16777215 }"
 
 static void schema_bias_map(plk_writer *writer, const pluck_param *param)
 {
-    plk_write_key(writer, "type");
-    plk_write_open(writer, '[', PLK_ONE_LINE);
-    plk_write_item(writer);
-    plk_write_string(writer, "object");
-    plk_write_item(writer);
-    plk_write_string(writer, "array");
-    plk_write_close(writer, ']');
-    plk_write_key(writer, "patternProperties");
-    plk_write_open(writer, '{', PLK_LINES);
-    plk_write_key(writer, "^(0|[1-9][0-9]{0,7})$");
+    plk_write_template(writer, "'type': [ 'object', 'array' ], "
+                               "'patternProperties': {'^(0|[1-9][0-9]{0,7})$': ");
     schema_bias(writer, param);
-    plk_write_close(writer, '}');
-    plk_write_key_word(writer, "additionalProperties", "false");
-    plk_write_key(writer, "items");
-    plk_write_open(writer, '{', PLK_LINES);
-    plk_write_key_string(writer, "type", "array");
-    plk_write_key(writer, "prefixItems");
-    plk_write_open(writer, '[', PLK_LINES);
-    plk_write_item(writer);
-    schema_token(writer);
-    plk_write_item(writer);
+    plk_write_template(writer, "}, 'additionalProperties': false, "
+                               "'items': {'type': 'array', 'prefixItems': [" TOKEN ", ");
     schema_bias(writer, param);
-    plk_write_close(writer, ']');
-    plk_write_key_word(writer, "minItems", "2");
-    plk_write_key_word(writer, "maxItems", "2");
-    plk_write_close(writer, '}');
+    plk_write_template(writer, "], 'minItems': 2, 'maxItems': 2}");
 }
 
 static void schema_tokens(plk_writer *writer, const pluck_param *param)
 {
     (void)param;
-    plk_write_key_string(writer, "type", "array");
-    plk_write_key(writer, "items");
-    schema_token(writer);
-    plk_write_key_word(writer, "uniqueItems", "true");
+    plk_write_template(writer, "'type': 'array', 'items': " TOKEN ", 'uniqueItems': true");
 }
 
 static void schema_sequences(plk_writer *writer, const pluck_param *param)
 {
     (void)param;
-    plk_write_key_string(writer, "type", "array");
-    plk_write_key(writer, "items");
-    plk_write_open(writer, '{', PLK_LINES);
-    plk_write_key_string(writer, "type", "array");
-    plk_write_key(writer, "items");
-    schema_token(writer);
-    plk_write_key_word(writer, "minItems", "1");
-    plk_write_close(writer, '}');
+    plk_write_template(writer, "'type': 'array', "
+                               "'items': {'type': 'array', 'items': " TOKEN ", 'minItems': 1}");
 }
 
 /* Indexed by pluck_param_type. */

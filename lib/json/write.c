@@ -13,6 +13,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,6 +145,56 @@ void plk_write_key_word(plk_writer *writer, const char *key, const char *word)
 {
     plk_write_key(writer, key);
     plk_write_word(writer, word);
+}
+
+void plk_write_template(plk_writer *writer, const char *template, ...)
+{
+    bool starts_item = false;
+    va_list arguments;
+    va_start(arguments, template);
+    for (const char *c = template; *c != '\0';) {
+        char word[256];
+        const char *string = NULL;
+        size_t n = 1;
+        if (*c == ',')
+            starts_item = true;
+        if (*c == ',' || *c == ' ' || *c == ':') {
+            c++;
+            continue;
+        }
+        if (*c == '}' || *c == ']') {
+            plk_write_close(writer, *c++);
+            continue;
+        }
+        if (*c == '%') {
+            string = va_arg(arguments, const char *);
+        } else if (*c == '\'') {
+            n = strcspn(c + 1, "'") + 2;
+            snprintf(word, sizeof word, "%.*s", (int)n - 2, c + 1);
+            string = word;
+        }
+        if (string && c[n] == ':') {
+            plk_write_key(writer, string);
+            starts_item = false;
+            c += n;
+            continue;
+        }
+        if (starts_item)
+            plk_write_item(writer);
+        starts_item = *c == '[';
+        if (string) {
+            plk_write_string(writer, string);
+        } else if (*c == '{' || *c == '[') {
+            plk_write_open(writer, *c, c[1] == ' ' ? PLK_ONE_LINE : PLK_LINES);
+        } else {
+            n = strcspn(c, " ,]}");
+            put(writer, c, n);
+        }
+        c += n;
+    }
+    va_end(arguments);
+    if (starts_item)
+        plk_write_item(writer);
 }
 
 pluck_status plk_write_end(plk_writer *writer, size_t *needed_bytes, pluck_error *err)

@@ -38,6 +38,15 @@ void plk_write_word(plk_writer *writer, const char *word); /* true, false, null 
 void plk_write_key_string(plk_writer *writer, const char *key, const char *text);
 void plk_write_key_word(plk_writer *writer, const char *key, const char *word);
 
+/*
+ * Writes a piece of JSON as a template has it. ' stands for the quotes of strings, which have no
+ * escapes and less than 256 bytes; % is the next argument, a text, as a string. A bracket that a
+ * space follows opens a container that stays on one line. Brackets need not match: what one piece
+ * opens, other calls fill and close. A piece that ends with ',' or '[' starts an item; one that
+ * begins with a value writes the value of a key or item that was started.
+ */
+void plk_write_template(plk_writer *writer, const char *template, ...);
+
 /* The final newline and NUL. PLUCK_ERR_SPACE if the text did not fit, unless text is NULL, which
  * only asks for the size. *needed_bytes is set in any case and counts the NUL. */
 pluck_status plk_write_end(plk_writer *writer, size_t *needed_bytes, pluck_error *err);
