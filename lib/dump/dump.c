@@ -272,8 +272,11 @@ static pluck_status finish_open(pluck_dump **out, pluck_dump *dump,
     if (status == PLUCK_OK) {
         dump->info.format = dump->reader->format;
         dump->info.streamed = dump->source.streamed;
+        size_t own_bytes = dump->reader->own_bytes;
+        dump->own = plk_alloc_zero(&dump->allocator, own_bytes, 1);
         plk_fp_state fp = plk_fp_enter_text();
-        status = dump->reader->open(dump, options, err);
+        status =
+            dump->own ? dump->reader->open(dump, options, err) : plk_fail_nomem(err, own_bytes);
         plk_fp_leave(fp);
     }
     if (status != PLUCK_OK)
@@ -340,8 +343,9 @@ void pluck_dump_destroy(pluck_dump **dump)
     if (!dump || !*dump)
         return;
     pluck_dump *closing = *dump;
-    if (closing->reader)
+    if (closing->own)
         closing->reader->close(closing);
+    plk_free(&closing->allocator, closing->own);
     plk_source_close(&closing->source);
     pluck_allocator allocator = closing->allocator;
     plk_free(&allocator, closing);
@@ -372,6 +376,8 @@ pluck_status pluck_dump_read(pluck_dump *dump, uint64_t row, float *scratch, plu
     if (dump->reader->needs_scratch && !scratch)
         return plk_fail_scratch(&dump->source, err);
     pluck_dump_row read = {.target = PLUCK_NO_TOKEN};
+    if (dump->reader->needs_scratch)
+        read.logits = (pluck_logits){scratch, PLUCK_F32, dump->info.n_vocab};
     plk_fp_state fp = plk_fp_enter_text();
     status = dump->reader->read(dump, row, scratch, &read, err);
     plk_fp_leave(fp);
@@ -390,6 +396,6 @@ const char *pluck_dump_token_text(const pluck_dump *dump, pluck_token token, siz
 
 void pluck_dump_release(pluck_dump *dump, uint64_t row)
 {
-    if (dump)
+    if (dump && dump->reader->release)
         dump->reader->release(dump, row);
 }

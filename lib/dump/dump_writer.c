@@ -91,14 +91,11 @@ static pluck_status escape_name(pluck_dump_writer *w, const char *name, pluck_er
 static pluck_status take_row_axes(pluck_dump_writer *w, const pluck_dump_writer_options *options,
                                   pluck_error *err)
 {
-    uint64_t n = 1;
+    uint64_t n = 0;
     size_t used = 0;
-    bool fits = true;
     if (options->n_row_axes == 0 || !options->row_axes)
         return PLUCK_OK;
-    for (size_t i = 0; i < options->n_row_axes && fits; i++)
-        fits = plk_mul_u64(n, options->row_axes[i], &n);
-    if (!fits || n != options->n_rows)
+    if (!plk_count_values(options->row_axes, options->n_row_axes, 1, &n) || n != options->n_rows)
         return plk_fail(err, PLUCK_ERR_INVALID, "%s: the product of row_axes is not n_rows, %llu",
                         w->path, (unsigned long long)options->n_rows);
     for (size_t i = 0; i < options->n_row_axes && used < sizeof w->row_axes; i++)
@@ -136,8 +133,7 @@ static void make_safetensors_header(pluck_dump_writer *w, uint64_t n_rows)
     uint64_t length = w->header_size_bytes - 8;
     uint64_t size =
         n_rows * w->options.n_vocab * (uint64_t)pluck_dtype_size_bytes(w->options.dtype);
-    for (unsigned i = 0; i < 8; i++)
-        w->header[i] = (char)(unsigned char)(length >> (8 * i));
+    plk_write_little(w->header, length, 8);
     memset(w->header + 8, ' ', (size_t)length);
     char rows[ROW_AXES_BYTES];
     (void)snprintf(rows, sizeof rows, "%llu", (unsigned long long)n_rows);
@@ -263,21 +259,17 @@ static pluck_status write_binary(pluck_dump_writer *w, const pluck_logits *logit
     return status;
 }
 
+/* A value as it is stored in the type of the file. */
 static double value_at(const pluck_dump_writer *w, const pluck_logits *logits, size_t i)
 {
+    pluck_dtype dtype = w->options.dtype;
     uint8_t stored[sizeof(float)];
-    uint16_t half;
     double value;
     plk_store((const uint8_t *)logits->data + i * pluck_dtype_size_bytes(logits->dtype),
-              logits->dtype, 1, w->options.dtype, stored);
-    if (w->options.dtype == PLUCK_F32) {
-        uint32_t bits = (uint32_t)stored[0] | (uint32_t)stored[1] << 8 | (uint32_t)stored[2] << 16 |
-                        (uint32_t)stored[3] << 24;
-        plk_widen_double(&bits, PLUCK_F32, 1, &value);
-        return value;
-    }
-    half = (uint16_t)(stored[0] | stored[1] << 8);
-    plk_widen_double(&half, w->options.dtype, 1, &value);
+              logits->dtype, 1, dtype, stored);
+    uint32_t bits = (uint32_t)plk_read_little(stored, pluck_dtype_size_bytes(dtype));
+    uint16_t half = (uint16_t)bits;
+    plk_widen_double(dtype == PLUCK_F32 ? (const void *)&bits : &half, dtype, 1, &value);
     return value;
 }
 
@@ -353,8 +345,7 @@ pluck_status pluck_dump_writer_write(pluck_dump_writer *w, const pluck_dump_row 
     plk_fp_leave(fp);
     if (status == PLUCK_OK && w->has_targets) {
         uint8_t bytes[TARGET_BYTES];
-        for (unsigned i = 0; i < TARGET_BYTES; i++)
-            bytes[i] = (uint8_t)((uint32_t)row->target >> (8 * i));
+        plk_write_little(bytes, (uint32_t)row->target, TARGET_BYTES);
         status = plk_new_file_write(&w->targets, bytes, sizeof bytes, err);
     }
     if (status == PLUCK_ERR_IO)

@@ -286,10 +286,7 @@ static pluck_status open_sparse(pluck_dump *dump, json_file *file, uint32_t want
 static pluck_status open_json(pluck_dump *dump, const pluck_dump_options *options, pluck_error *err)
 {
     plk_source *source = &dump->source;
-    json_file *file = plk_alloc_zero(&dump->allocator, 1, sizeof *file);
-    if (!file)
-        return plk_fail_nomem(err, sizeof *file);
-    dump->own = file;
+    json_file *file = dump->own;
     plk_json_group group = PLK_JSON_LOGITS;
     pluck_status status = plk_source_load(source, PLK_MAX_LOADED_BYTES, err);
     if (status == PLUCK_OK)
@@ -333,7 +330,6 @@ static pluck_status read_row(pluck_dump *dump, uint64_t row, float *scratch, plu
     }
     if (status != PLUCK_OK)
         return status;
-    out->logits = (pluck_logits){scratch, PLUCK_F32, dump->info.n_vocab};
     out->target = sparse.target;
     return PLUCK_OK;
 }
@@ -347,17 +343,9 @@ static const char *token_text(const pluck_dump *dump, pluck_token token, size_t 
     return file->arena + file->texts[token].begin;
 }
 
-static void release_rows(pluck_dump *dump, uint64_t row)
-{
-    (void)dump;
-    (void)row;
-}
-
 static void close_json(pluck_dump *dump)
 {
     json_file *file = dump->own;
-    if (!file)
-        return;
     if (file->document.places)
         plk_json_document_close(&file->document);
     plk_free(&dump->allocator, file->rows);
@@ -365,8 +353,6 @@ static void close_json(pluck_dump *dump)
     plk_free(&dump->allocator, file->arena);
     plk_free(&dump->allocator, file->texts);
     plk_free(&dump->allocator, file->slots);
-    plk_free(&dump->allocator, file);
-    dump->own = NULL;
 }
 
 const plk_dump_reader plk_dump_json = {
@@ -375,10 +361,10 @@ const plk_dump_reader plk_dump_json = {
     .recognised = "JSON",
     .has_tensors = true,
     .needs_scratch = true,
+    .own_bytes = sizeof(json_file),
     .sniff = sniff,
     .open = open_json,
     .read = read_row,
-    .release = release_rows,
     .close = close_json,
     .token_text = token_text,
 };

@@ -329,10 +329,7 @@ static pluck_status open_lines(pluck_dump *dump, const pluck_dump_options *optio
 {
     plk_source *source = &dump->source;
     json_row first;
-    jsonl_file *jsonl = plk_alloc_zero(&dump->allocator, 1, sizeof *jsonl);
-    if (!jsonl)
-        return plk_fail_nomem(err, sizeof *jsonl);
-    dump->own = jsonl;
+    jsonl_file *jsonl = dump->own;
     pluck_status status = PLUCK_OK;
     const uint8_t *line = NULL;
     size_t length = 0;
@@ -393,9 +390,10 @@ static pluck_status read_row(pluck_dump *dump, uint64_t row, float *scratch, plu
         pluck_status status = advance_to(dump, jsonl, row, err);
         if (status != PLUCK_OK)
             return status;
-        out->logits = (pluck_logits){NULL, PLUCK_F32, dump->info.n_vocab};
-        if (!jsonl->has_line)
+        if (!jsonl->has_line) {
+            out->logits.data = NULL;
             return PLUCK_OK;
+        }
         line = jsonl->line;
         length = jsonl->line_size;
         jsonl->has_line = false;
@@ -407,11 +405,8 @@ static pluck_status read_row(pluck_dump *dump, uint64_t row, float *scratch, plu
         parse_row(line, length, scratch, dump->info.n_vocab, label, row, &read, err);
     if (dump->source.streamed)
         jsonl->failure = status;
-    if (status != PLUCK_OK)
-        return status;
-    out->logits = (pluck_logits){scratch, PLUCK_F32, dump->info.n_vocab};
     out->target = read.target;
-    return PLUCK_OK;
+    return status;
 }
 
 static void release_rows(pluck_dump *dump, uint64_t row)
@@ -424,12 +419,8 @@ static void release_rows(pluck_dump *dump, uint64_t row)
 static void close_lines(pluck_dump *dump)
 {
     jsonl_file *jsonl = dump->own;
-    if (!jsonl)
-        return;
     plk_lines_close(&jsonl->lines, &dump->allocator);
     plk_free(&dump->allocator, jsonl->line);
-    plk_free(&dump->allocator, jsonl);
-    dump->own = NULL;
 }
 
 const plk_dump_reader plk_dump_jsonl = {
@@ -437,6 +428,7 @@ const plk_dump_reader plk_dump_jsonl = {
     .name = "jsonl",
     .recognised = "JSON lines",
     .needs_scratch = true,
+    .own_bytes = sizeof(jsonl_file),
     .sniff = sniff,
     .open = open_lines,
     .read = read_row,

@@ -55,8 +55,7 @@ static bool sniff(const uint8_t *bytes, size_t size_bytes, const pluck_dump_opti
 
 static uint32_t read_u32(const uint8_t *bytes)
 {
-    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
-           (uint32_t)bytes[3] << 24;
+    return (uint32_t)plk_read_little(bytes, 4);
 }
 
 static float read_f32(const uint8_t *bytes)
@@ -155,10 +154,7 @@ static pluck_status open_base(pluck_dump *dump, const pluck_dump_options *option
     const uint8_t *bytes = NULL;
     size_t available = 0;
     uint32_t n_vocab = 0;
-    kl_file *kl = plk_alloc_zero(&dump->allocator, 1, sizeof *kl);
-    if (!kl)
-        return plk_fail_nomem(err, sizeof *kl);
-    dump->own = kl;
+    kl_file *kl = dump->own;
     pluck_status status = plk_source_peek(source, HEADER_BYTES, &bytes, &available, err);
     if (status == PLUCK_OK)
         status = parse_header(source, bytes, available, kl, &n_vocab, err);
@@ -265,7 +261,6 @@ static pluck_status read_row(pluck_dump *dump, uint64_t row, float *scratch, plu
         status = decode(dump, row, bytes, scratch, err);
     if (status == PLUCK_OK)
         status = find_target(dump, kl, row, &out->target, err);
-    out->logits = (pluck_logits){scratch, PLUCK_F32, dump->info.n_vocab};
     return status;
 }
 
@@ -280,12 +275,8 @@ static void release_rows(pluck_dump *dump, uint64_t row)
 static void close_base(pluck_dump *dump)
 {
     kl_file *kl = dump->own;
-    if (!kl)
-        return;
     plk_free(&dump->allocator, kl->tokens);
     plk_free(&dump->allocator, kl->row);
-    plk_free(&dump->allocator, kl);
-    dump->own = NULL;
 }
 
 const plk_dump_reader plk_dump_llama_kl = {
@@ -293,6 +284,7 @@ const plk_dump_reader plk_dump_llama_kl = {
     .name = "llama-kl",
     .recognised = "a KL-divergence base of llama.cpp",
     .needs_scratch = true,
+    .own_bytes = sizeof(kl_file),
     .sniff = sniff,
     .open = open_base,
     .read = read_row,

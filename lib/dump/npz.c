@@ -122,6 +122,7 @@ const plk_dump_reader plk_dump_npz = {
     .name = "npz",
     .recognised = ".npz",
     .has_tensors = true,
+    .own_bytes = sizeof(plk_tensor_rows),
     .sniff = sniff,
     .open = open_archive,
     .read = plk_tensor_rows_read,

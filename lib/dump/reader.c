@@ -34,10 +34,8 @@ pluck_status plk_layout_set_shape(plk_row_layout *layout, const plk_shape *shape
         if (shape->axes[i] == 0)
             return plk_fail(err, PLUCK_ERR_FORMAT, "%s: has no rows: its shape is %s", where,
                             plk_shape_text(shape, text));
-    uint64_t n_rows = 1, n_bytes = 0;
-    bool fits = true;
-    for (size_t i = 0; i + 1 < shape->n_axes && fits; i++)
-        fits = plk_mul_u64(n_rows, shape->axes[i], &n_rows);
+    uint64_t n_rows = 0, n_bytes = 0;
+    bool fits = plk_count_values(shape->axes, shape->n_axes - 1, 1, &n_rows);
     uint64_t row_size_bytes = n_vocab * plk_stored_size_bytes(layout->type);
     if (!fits || !plk_mul_u64(n_rows, row_size_bytes, &n_bytes) || n_bytes > INT64_MAX)
         return plk_fail(err, PLUCK_ERR_FORMAT, "%s: shape %s is larger than any file", where,

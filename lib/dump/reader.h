@@ -92,7 +92,8 @@ typedef struct plk_dump_reader {
     const char *name;       /* of the format, as pluck_dump_format_name() gives it */
     const char *recognised; /* for the message that lists what is read: name and how it begins */
     bool has_tensors;       /* pluck_dump_options.tensor means something */
-    bool needs_scratch;     /* no row is ever in place */
+    bool needs_scratch;     /* no row is ever in place; read() gets rows of f32 */
+    size_t own_bytes;       /* of pluck_dump.own, which is zero before open() */
 
     /* Whether a file that begins with these bytes has this format. AUTO takes the first reader that
      * returns true. */
@@ -102,11 +103,12 @@ typedef struct plk_dump_reader {
      * failure close() is called all the same. */
     pluck_status (*open)(pluck_dump *dump, const pluck_dump_options *options, pluck_error *err);
 
-    /* One row that exists; out->target is PLUCK_NO_TOKEN before. */
+    /* One row that exists; out->target is PLUCK_NO_TOKEN before, and of readers that need scratch
+     * out->logits is scratch. */
     pluck_status (*read)(pluck_dump *dump, uint64_t row, float *scratch, pluck_dump_row *out,
                          pluck_error *err);
-    void (*release)(pluck_dump *dump, uint64_t row);
-    void (*close)(pluck_dump *dump);
+    void (*release)(pluck_dump *dump, uint64_t row); /* NULL: nothing leaves memory */
+    void (*close)(pluck_dump *dump);                 /* what own and dump->tensor hold */
 
     /* NULL: the format has no texts of tokens. The contract of pluck_dump_token_text(). */
     const char *(*token_text)(const pluck_dump *dump, pluck_token token, size_t *length);
@@ -119,7 +121,7 @@ struct pluck_dump {
     plk_source source;
     plk_row_layout layout; /* of readers whose values all have one size */
     char *tensor;          /* its name; the reader's */
-    void *own;             /* what else the reader keeps; its close() frees it */
+    void *own;             /* what else the reader keeps */
 };
 
 extern const plk_dump_reader plk_dump_npy;

@@ -87,6 +87,7 @@ const plk_dump_reader plk_dump_safetensors = {
     .name = "safetensors",
     .recognised = ".safetensors",
     .has_tensors = true,
+    .own_bytes = sizeof(plk_tensor_rows),
     .sniff = sniff,
     .open = open_tensor,
     .read = plk_tensor_rows_read,

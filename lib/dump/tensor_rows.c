@@ -16,7 +16,6 @@
 #include "file/array_file.h"
 #include "file/zip.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,30 +25,7 @@ enum { CRC_STEP_BYTES = 1 << 20, TARGETS_AT_ONCE = 512 };
 #define CRC_BUSY          (UINT64_MAX - 1)
 #define CRC_OFF           UINT64_MAX
 
-typedef struct part {
-    uint64_t offset_bytes; /* of the first value: in the file, or in what the member unpacks to */
-    bool is_member;
-    plk_zip_member member;
-    _Atomic uint64_t crc_row; /* the next row of the running checksum */
-    uint32_t crc;
-} part;
-
-typedef struct tensor_rows {
-    part *parts;
-    size_t n_parts;
-    uint64_t rows_per_part;
-    plk_shape shape;      /* of all parts */
-    pluck_token *targets; /* NULL: none */
-
-    /* Of deflated parts: the stream of the one that is being read. */
-    bool is_packed, is_open;
-    size_t current;
-    plk_row_layout layout;
-    plk_zip_stream stream;
-    plk_source unpacked;
-} tensor_rows;
-
-static void close_stream(tensor_rows *rows)
+static void close_stream(plk_tensor_rows *rows)
 {
     if (!rows->is_open)
         return;
@@ -59,9 +35,10 @@ static void close_stream(tensor_rows *rows)
 }
 
 /* Opens a deflated part at its first row. */
-static pluck_status open_stream(pluck_dump *dump, tensor_rows *rows, size_t index, pluck_error *err)
+static pluck_status open_stream(pluck_dump *dump, plk_tensor_rows *rows, size_t index,
+                                pluck_error *err)
 {
-    const part *p = &rows->parts[index];
+    const plk_tensor_part *p = &rows->parts[index];
     size_t n_read = 0;
     close_stream(rows);
     rows->current = index;
@@ -77,7 +54,8 @@ static pluck_status open_stream(pluck_dump *dump, tensor_rows *rows, size_t inde
     return rows->layout.failure;
 }
 
-static pluck_status fail_crc(const pluck_dump *dump, const part *p, uint32_t crc, pluck_error *err)
+static pluck_status fail_crc(const pluck_dump *dump, const plk_tensor_part *p, uint32_t crc,
+                             pluck_error *err)
 {
     return plk_fail(err, PLUCK_ERR_FORMAT,
                     "%s: '%.*s' is damaged: its CRC-32 is %08x, expected %08x", dump->source.label,
@@ -86,7 +64,7 @@ static pluck_status fail_crc(const pluck_dump *dump, const part *p, uint32_t crc
 }
 
 /* The checksum of a stored member: all of it now, or that of what stands before its rows. */
-static pluck_status start_crc(pluck_dump *dump, part *p, bool is_small, pluck_error *err)
+static pluck_status start_crc(pluck_dump *dump, plk_tensor_part *p, bool is_small, pluck_error *err)
 {
     const plk_zip_member *member = &p->member;
     uint64_t n = is_small ? member->size_bytes : p->offset_bytes - member->offset_bytes;
@@ -103,7 +81,7 @@ static pluck_status start_crc(pluck_dump *dump, part *p, bool is_small, pluck_er
 }
 
 /* Takes the row into the running checksum, if it is its turn; compares it after the last. */
-static pluck_status add_row(pluck_dump *dump, part *p, uint64_t row, pluck_error *err)
+static pluck_status add_row(pluck_dump *dump, plk_tensor_part *p, uint64_t row, pluck_error *err)
 {
     const plk_row_layout *layout = &dump->layout;
     uint64_t expected = row;
@@ -159,7 +137,7 @@ static pluck_status set_matrix(pluck_dump *dump, const plk_tensors *tensors,
     return PLUCK_OK;
 }
 
-static pluck_status take_parts(pluck_dump *dump, tensor_rows *rows, const plk_tensors *tensors,
+static pluck_status take_parts(pluck_dump *dump, plk_tensor_rows *rows, const plk_tensors *tensors,
                                const size_t *indices, size_t n, pluck_error *err)
 {
     uint64_t total = 0;
@@ -169,7 +147,7 @@ static pluck_status take_parts(pluck_dump *dump, tensor_rows *rows, const plk_te
     rows->n_parts = n;
     for (size_t i = 0; i < n; i++) {
         const plk_tensor *tensor = &tensors->items[indices[i]];
-        part *p = &rows->parts[i];
+        plk_tensor_part *p = &rows->parts[i];
         pluck_status status = set_matrix(dump, tensors, tensor, err);
         if (status == PLUCK_OK)
             status =
@@ -248,15 +226,13 @@ static pluck_status read_integers(plk_source *source, const plk_tensor *tensor, 
 }
 
 /* Targets that are in the file, if they have the shape of the rows. */
-static pluck_status take_targets(pluck_dump *dump, tensor_rows *rows, const plk_tensor *tensor,
+static pluck_status take_targets(pluck_dump *dump, plk_tensor_rows *rows, const plk_tensor *tensor,
                                  pluck_error *err)
 {
     plk_shape of_rows = rows->shape;
-    uint64_t n = 1;
-    bool fits = true;
+    uint64_t n = 0;
+    bool fits = plk_count_values(tensor->shape.axes, tensor->shape.n_axes, 1, &n);
     of_rows.n_axes--;
-    for (size_t i = 0; i < tensor->shape.n_axes && fits; i++)
-        fits = plk_mul_u64(n, tensor->shape.axes[i], &n);
     if (!fits || n != dump->info.n_rows || !plk_shapes_agree(&of_rows, &tensor->shape) ||
         (tensor->fortran && plk_shape_squeezed(&tensor->shape).n_axes > 1) ||
         tensor->available_bytes / tensor->integers.size_bytes < n)
@@ -292,7 +268,7 @@ static pluck_status take_targets(pluck_dump *dump, tensor_rows *rows, const plk_
     return status;
 }
 
-static void set_info(pluck_dump *dump, tensor_rows *rows)
+static void set_info(pluck_dump *dump, plk_tensor_rows *rows)
 {
     plk_reader_layout_info(dump);
     rows->shape = dump->layout.shape;
@@ -312,10 +288,7 @@ static void set_info(pluck_dump *dump, tensor_rows *rows)
 pluck_status plk_tensor_rows_open(pluck_dump *dump, const plk_tensors *tensors,
                                   const pluck_dump_options *options, pluck_error *err)
 {
-    tensor_rows *rows = plk_alloc_zero(&dump->allocator, 1, sizeof *rows);
-    if (!rows)
-        return plk_fail_nomem(err, sizeof *rows);
-    dump->own = rows;
+    plk_tensor_rows *rows = dump->own;
     size_t *indices = NULL, n = 0;
     pluck_status status = plk_tensors_choose(tensors, options->tensor, &indices, &n, err);
     if (status != PLUCK_OK)
@@ -339,8 +312,8 @@ pluck_status plk_tensor_rows_open(pluck_dump *dump, const plk_tensors *tensors,
     return status;
 }
 
-static pluck_status read_packed(pluck_dump *dump, tensor_rows *rows, uint64_t row, float *scratch,
-                                pluck_logits *logits, pluck_error *err)
+static pluck_status read_packed(pluck_dump *dump, plk_tensor_rows *rows, uint64_t row,
+                                float *scratch, pluck_logits *logits, pluck_error *err)
 {
     size_t index = (size_t)(row / rows->rows_per_part);
     uint64_t first = index * rows->rows_per_part;
@@ -359,12 +332,12 @@ static pluck_status read_packed(pluck_dump *dump, tensor_rows *rows, uint64_t ro
 pluck_status plk_tensor_rows_read(pluck_dump *dump, uint64_t row, float *scratch,
                                   pluck_dump_row *out, pluck_error *err)
 {
-    tensor_rows *rows = dump->own;
+    plk_tensor_rows *rows = dump->own;
     pluck_status status = PLUCK_OK;
     if (rows->is_packed) {
         status = read_packed(dump, rows, row, scratch, &out->logits, err);
     } else {
-        part *p = &rows->parts[row / rows->rows_per_part];
+        plk_tensor_part *p = &rows->parts[row / rows->rows_per_part];
         uint64_t own_row = row % rows->rows_per_part;
         plk_row_layout layout = dump->layout;
         layout.offset_bytes = p->offset_bytes;
@@ -379,7 +352,7 @@ pluck_status plk_tensor_rows_read(pluck_dump *dump, uint64_t row, float *scratch
 
 void plk_tensor_rows_release(pluck_dump *dump, uint64_t row)
 {
-    tensor_rows *rows = dump->own;
+    plk_tensor_rows *rows = dump->own;
     if (rows->is_packed) {
         plk_source_release(&dump->source, rows->stream.member.offset_bytes + rows->stream.n_packed);
     } else if (rows->n_parts == 1) {
@@ -389,15 +362,11 @@ void plk_tensor_rows_release(pluck_dump *dump, uint64_t row)
 
 void plk_tensor_rows_close(pluck_dump *dump)
 {
-    tensor_rows *rows = dump->own;
+    plk_tensor_rows *rows = dump->own;
     plk_reader_layout_close(dump);
-    if (!rows)
-        return;
     close_stream(rows);
     plk_free(&dump->allocator, rows->parts);
     plk_free(&dump->allocator, rows->targets);
-    plk_free(&dump->allocator, rows);
-    dump->own = NULL;
 }
 
 /*

@@ -63,6 +63,31 @@ pluck_status plk_tensors_choose(const plk_tensors *tensors, const char *wanted, 
 /* The tensor of integers called "targets" or "target"; NULL if there is none. */
 const plk_tensor *plk_tensors_targets(const plk_tensors *tensors);
 
+/* Rows of one tensor among several. */
+typedef struct plk_tensor_part {
+    uint64_t offset_bytes; /* of the first value: in the file, or in what the member unpacks to */
+    bool is_member;
+    plk_zip_member member;
+    _Atomic uint64_t crc_row; /* the next row of the running checksum */
+    uint32_t crc;
+} plk_tensor_part;
+
+/* pluck_dump.own of these readers. */
+typedef struct plk_tensor_rows {
+    plk_tensor_part *parts;
+    size_t n_parts;
+    uint64_t rows_per_part;
+    plk_shape shape;      /* of all parts */
+    pluck_token *targets; /* NULL: none */
+
+    /* Of deflated parts: the stream of the one that is being read. */
+    bool is_packed, is_open;
+    size_t current;
+    plk_row_layout layout;
+    plk_zip_stream stream;
+    plk_source unpacked;
+} plk_tensor_rows;
+
 /* Chooses the logits, and sets layout, tensor, info and own of dump. The caller keeps tensors, and
  * calls plk_tensor_rows_close() after a failure too. */
 pluck_status plk_tensor_rows_open(pluck_dump *dump, const plk_tensors *tensors,

@@ -435,10 +435,7 @@ static pluck_status match_names(const pluck_dump *dump, text_file *text, text_li
 
 static pluck_status open_text(pluck_dump *dump, const pluck_dump_options *options, pluck_error *err)
 {
-    text_file *text = plk_alloc_zero(&dump->allocator, 1, sizeof *text);
-    if (!text)
-        return plk_fail_nomem(err, sizeof *text);
-    dump->own = text;
+    text_file *text = dump->own;
     text->index_column = text->target_column = NO_COLUMN;
     pluck_status status = find_lines(dump, text, err);
     if (status != PLUCK_OK)
@@ -548,15 +545,8 @@ static pluck_status read_row(pluck_dump *dump, uint64_t row, float *scratch, plu
                              pluck_error *err)
 {
     text_file *text = dump->own;
-    pluck_token target = PLUCK_NO_TOKEN;
-    pluck_status status = text->is_one_row
-                              ? read_lines(dump, scratch, err)
-                              : read_line(dump, text->n_header + row, scratch, &target, err);
-    if (status != PLUCK_OK)
-        return status;
-    out->logits = (pluck_logits){scratch, PLUCK_F32, dump->info.n_vocab};
-    out->target = target;
-    return PLUCK_OK;
+    return text->is_one_row ? read_lines(dump, scratch, err)
+                            : read_line(dump, text->n_header + row, scratch, &out->target, err);
 }
 
 static void release_rows(pluck_dump *dump, uint64_t row)
@@ -569,11 +559,7 @@ static void release_rows(pluck_dump *dump, uint64_t row)
 static void close_text(pluck_dump *dump)
 {
     text_file *text = dump->own;
-    if (!text)
-        return;
     plk_lines_close(&text->lines, &dump->allocator);
-    plk_free(&dump->allocator, text);
-    dump->own = NULL;
 }
 
 const plk_dump_reader plk_dump_text = {
@@ -581,6 +567,7 @@ const plk_dump_reader plk_dump_text = {
     .name = "text",
     .recognised = "CSV, TSV",
     .needs_scratch = true,
+    .own_bytes = sizeof(text_file),
     .sniff = sniff,
     .open = open_text,
     .read = read_row,

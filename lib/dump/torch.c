@@ -144,9 +144,8 @@ static pluck_status place(const pluck_dump *dump, const plk_torch_tensor *found,
                           unsigned size_bytes, plk_tensor *tensor, pluck_error *err)
 {
     uint64_t needed = size_bytes, skipped = 0;
-    bool fits = plk_mul_u64(found->offset, size_bytes, &skipped);
-    for (size_t i = 0; i < found->shape.n_axes && fits; i++)
-        fits = plk_mul_u64(needed, found->shape.axes[i], &needed);
+    bool fits = plk_mul_u64(found->offset, size_bytes, &skipped) &&
+                plk_count_values(found->shape.axes, found->shape.n_axes, size_bytes, &needed);
     if (tensor->member.method == PLK_ZIP_STORED &&
         tensor->member.size_bytes != tensor->member.packed_size_bytes)
         return plk_fail(err, PLUCK_ERR_FORMAT,
@@ -304,6 +303,7 @@ const plk_dump_reader plk_dump_torch = {
     .name = "torch",
     .recognised = "torch.save()",
     .has_tensors = true,
+    .own_bytes = sizeof(plk_tensor_rows),
     .sniff = sniff,
     .open = open_file,
     .read = plk_tensor_rows_read,

@@ -60,6 +60,13 @@ bool plk_shapes_agree(const plk_shape *a, const plk_shape *b);
 /* *product = a * b; false, and nothing written, on overflow. */
 bool plk_mul_u64(uint64_t a, uint64_t b, uint64_t *product);
 
+/* *n = each times the product of n_axes axes; false on overflow. */
+bool plk_count_values(const uint64_t *axes, size_t n_axes, uint64_t each, uint64_t *n);
+
+/* A little-endian number of n_bytes <= 8 bytes. */
+uint64_t plk_read_little(const void *bytes, size_t n_bytes);
+void plk_write_little(void *bytes, uint64_t value, size_t n_bytes);
+
 /* Rows of logits from one type to another. */
 
 /* The f32 that a half, or the upper half of an f32, stands for: exact. */

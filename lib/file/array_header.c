@@ -48,12 +48,8 @@ pluck_status plk_npy_header_size(const uint8_t *bytes, size_t size_bytes, const 
         return plk_fail(err, PLUCK_ERR_FORMAT,
                         "%s: .npy version %u.%u at byte 6, expected 1.0, 2.0 or 3.0", where, major,
                         minor);
-    size_t length = (size_t)bytes[8] | (size_t)bytes[9] << 8;
-    *text_offset = V1_TEXT_OFFSET;
-    if (major > 1) {
-        length |= (size_t)bytes[10] << 16 | (size_t)bytes[11] << 24;
-        *text_offset = V2_TEXT_OFFSET;
-    }
+    size_t length = (size_t)plk_read_little(bytes + 8, major > 1 ? 4 : 2);
+    *text_offset = major > 1 ? V2_TEXT_OFFSET : V1_TEXT_OFFSET;
     if (length > PLK_NPY_MAX_HEADER_BYTES - V2_TEXT_OFFSET)
         return plk_fail(err, PLUCK_ERR_FORMAT,
                         "%s: a header of %zu bytes at byte 8, expected at most %d", where, length,

@@ -28,10 +28,8 @@ static pluck_status open_npy(plk_integers *integers, pluck_error *err)
                         "integers, such as '<i4'",
                         source->label, (int)(fields.descr_length < 32 ? fields.descr_length : 32),
                         fields.descr, fields.descr_offset);
-    uint64_t n = 1, needed = 0, available = source->size_bytes - header_size;
-    bool fits = true;
-    for (size_t i = 0; i < fields.shape.n_axes && fits; i++)
-        fits = plk_mul_u64(n, fields.shape.axes[i], &n);
+    uint64_t n = 0, needed = 0, available = source->size_bytes - header_size;
+    bool fits = plk_count_values(fields.shape.axes, fields.shape.n_axes, 1, &n);
     if (fields.fortran && plk_shape_squeezed(&fields.shape).n_axes > 1)
         return plk_fail(err, PLUCK_ERR_FORMAT,
                         "%s: integers of shape %s in Fortran order; store them in C order "

@@ -70,9 +70,7 @@ static pluck_status json_size(const uint8_t *bytes, uint64_t size_bytes, const c
         return plk_fail(err, PLUCK_ERR_FORMAT,
                         "%s: truncated: a .safetensors file has more than 8 bytes, this one %llu",
                         where, (unsigned long long)size_bytes);
-    uint64_t length = 0;
-    for (size_t i = PLK_SAFETENSORS_PREFIX_BYTES; i-- > 0;)
-        length = length << 8 | bytes[i];
+    uint64_t length = plk_read_little(bytes, PLK_SAFETENSORS_PREFIX_BYTES);
     if (length > PLK_SAFETENSORS_MAX_HEADER_BYTES)
         return plk_fail(err, PLUCK_ERR_FORMAT,
                         "%s: .safetensors header of %llu bytes at byte 0, expected at most %d",
@@ -210,10 +208,8 @@ static pluck_status check_entry_size(const plk_safetensors_entry *entry, const c
         return PLUCK_OK;
     plk_shape shape;
     plk_safetensors_shape(entry, &shape);
-    uint64_t needed = dtypes[dtype].size_bytes;
-    bool fits = true;
-    for (size_t i = 0; i < shape.n_axes && fits; i++)
-        fits = plk_mul_u64(needed, shape.axes[i], &needed);
+    uint64_t needed = 0;
+    bool fits = plk_count_values(shape.axes, shape.n_axes, dtypes[dtype].size_bytes, &needed);
     if (fits && needed == entry->end - entry->begin)
         return PLUCK_OK;
     char text[PLK_SHAPE_TEXT_BYTES];
@@ -424,9 +420,7 @@ static void make_header(text_buffer *buffer, const plk_safetensors_note *notes, 
     append(buffer, "}");
     while (buffer->size % ALIGNMENT)
         append(buffer, " ");
-    uint64_t length = buffer->size - PREFIX_BYTES;
-    for (unsigned i = 0; i < PREFIX_BYTES; i++)
-        buffer->text[i] = (char)(unsigned char)(length >> (8 * i));
+    plk_write_little(buffer->text, buffer->size - PREFIX_BYTES, PREFIX_BYTES);
 }
 
 pluck_status plk_safetensors_write(const char *path, const plk_safetensors_note *notes,

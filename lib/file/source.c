@@ -56,13 +56,9 @@ static void clear(plk_source *source, const char *label, const pluck_allocator *
     source->fd = -1;
 }
 
-static pluck_status fail_system(const plk_source *source, const char *what, int error_number,
-                                pluck_error *err)
+static pluck_status fail_system(const plk_source *source, const char *what, pluck_error *err)
 {
-    char reason[128];
-    if (strerror_r(error_number, reason, sizeof reason) != 0)
-        reason[0] = '\0';
-    return plk_fail(err, PLUCK_ERR_IO, "%s: %s: %s", source->label, what, reason);
+    return plk_fail_system(source->label, what, errno, err);
 }
 
 static pluck_status read_all(plk_source *source, uint8_t *to, size_t size_bytes, size_t *n_read,
@@ -101,7 +97,7 @@ static pluck_status take_file(plk_source *source, int fd, uint64_t size_bytes, b
         return read_file(source, fd, (size_t)size_bytes, err);
     void *bytes = mmap(NULL, (size_t)size_bytes, PROT_READ, MAP_SHARED, fd, 0);
     if (bytes == MAP_FAILED)
-        return fail_system(source, "cannot be mapped", errno, err);
+        return fail_system(source, "cannot be mapped", err);
     source->bytes = bytes;
     source->size_bytes = size_bytes;
     source->mapped = true;
@@ -119,13 +115,13 @@ pluck_status plk_source_open(plk_source *source, const char *path, bool no_map,
             fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
         while (fd < 0 && errno == EINTR);
     if (fd < 0)
-        return fail_system(source, "cannot be opened", errno, err);
+        return fail_system(source, "cannot be opened", err);
 
     pluck_status status = PLUCK_OK;
     bool keep_fd = false;
     struct stat info;
     if (fstat(fd, &info) != 0) {
-        status = fail_system(source, "cannot be opened", errno, err);
+        status = fail_system(source, "cannot be opened", err);
     } else if (S_ISDIR(info.st_mode)) {
         status = plk_fail(err, PLUCK_ERR_IO, "%s: is a directory", source->label);
     } else if (S_ISREG(info.st_mode) && !is_stdin) {
@@ -222,7 +218,7 @@ static pluck_status read_some(plk_source *source, uint8_t *to, size_t size_bytes
         return source->pull(source->pull_user, to, size_bytes, n_read, err);
     ptrdiff_t n = read_descriptor(source, to, size_bytes);
     if (n < 0)
-        return fail_system(source, "cannot be read", errno, err);
+        return fail_system(source, "cannot be read", err);
     *n_read = (size_t)n;
     return PLUCK_OK;
 }

@@ -297,8 +297,7 @@ static bool take_number(machine *m, unsigned n, uint64_t *value)
     *value = 0;
     if (!take_bytes(m, n, &bytes))
         return false;
-    for (unsigned i = n; i-- > 0;)
-        *value = *value << 8 | bytes[i];
+    *value = plk_read_little(bytes, n);
     return true;
 }
 

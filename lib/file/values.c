@@ -241,3 +241,26 @@ bool plk_mul_u64(uint64_t a, uint64_t b, uint64_t *product)
     *product = a * b;
     return true;
 }
+
+bool plk_count_values(const uint64_t *axes, size_t n_axes, uint64_t each, uint64_t *n)
+{
+    bool fits = true;
+    *n = each;
+    for (size_t i = 0; i < n_axes && fits; i++)
+        fits = plk_mul_u64(*n, axes[i], n);
+    return fits;
+}
+
+uint64_t plk_read_little(const void *bytes, size_t n_bytes)
+{
+    uint64_t value = 0;
+    for (size_t i = n_bytes; i-- > 0;)
+        value = value << 8 | ((const uint8_t *)bytes)[i];
+    return value;
+}
+
+void plk_write_little(void *bytes, uint64_t value, size_t n_bytes)
+{
+    for (size_t i = 0; i < n_bytes; i++)
+        ((uint8_t *)bytes)[i] = (uint8_t)(value >> 8 * i);
+}

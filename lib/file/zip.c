@@ -27,17 +27,17 @@ enum {
 
 static uint16_t read_u16(const uint8_t *bytes)
 {
-    return (uint16_t)(bytes[0] | bytes[1] << 8);
+    return (uint16_t)plk_read_little(bytes, 2);
 }
 
 static uint32_t read_u32(const uint8_t *bytes)
 {
-    return (uint32_t)read_u16(bytes) | (uint32_t)read_u16(bytes + 2) << 16;
+    return (uint32_t)plk_read_little(bytes, 4);
 }
 
 static uint64_t read_u64(const uint8_t *bytes)
 {
-    return (uint64_t)read_u32(bytes) | (uint64_t)read_u32(bytes + 4) << 32;
+    return plk_read_little(bytes, 8);
 }
 
 static bool has_signature(const uint8_t *bytes, unsigned third, unsigned fourth)
