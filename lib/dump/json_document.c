@@ -117,7 +117,7 @@ static void find_in(finder *f, unsigned depth);
 /* What a member of an entry says. Those from PART_LOGPROB on make an object an entry. */
 typedef enum part { PART_NONE, PART_TEXT, PART_ID, PART_LOGPROB, PART_PROB, PART_TOP } part;
 
-static part part_of(plk_json_string key)
+static part part_of(plk_json_span key)
 {
     static const struct {
         const char *key;
@@ -139,7 +139,7 @@ typedef enum object_kind { OBJECT_OTHER, OBJECT_ENTRY, OBJECT_MAP, OBJECT_COLUMN
 static object_kind classify(finder *f)
 {
     plk_json_scan s = f->scan;
-    plk_json_string key;
+    plk_json_span key;
     bool has_tokens = false, has_top = false;
     object_kind kind = OBJECT_OTHER;
     (void)plk_json_enter(&s, '{');
@@ -170,7 +170,7 @@ enum { COLUMN_TOKEN, COLUMN_LOGPROB, COLUMN_TOP, N_COLUMNS };
 static void begin_columns(plk_json_scan *object, column *columns)
 {
     static const char *const keys[N_COLUMNS] = {"tokens", "token_logprobs", "top_logprobs"};
-    plk_json_string key;
+    plk_json_span key;
     (void)plk_json_enter(object, '{');
     while (plk_json_next_key(object, &key)) {
         for (size_t i = 0; i < N_COLUMNS; i++) {
@@ -263,7 +263,7 @@ static void find_rows(finder *f, plk_json_group group, unsigned depth)
 }
 
 /* The value of a key of an object. */
-static void find_member(finder *f, plk_json_string key, unsigned depth)
+static void find_member(finder *f, plk_json_span key, unsigned depth)
 {
     size_t group = 0;
     bool is_list = plk_json_next_is(&f->scan, '[');
@@ -288,7 +288,7 @@ static void find_member(finder *f, plk_json_string key, unsigned depth)
 /* Any value that is not known to be rows. */
 static void find_in(finder *f, unsigned depth)
 {
-    plk_json_string key;
+    plk_json_span key;
     bool is_object = plk_json_next_is(&f->scan, '{');
     if (!is_object && !plk_json_next_is(&f->scan, '[')) {
         plk_json_skip_value(&f->scan, depth);
@@ -367,7 +367,7 @@ void plk_json_document_close(plk_json_document *document)
 bool plk_json_is_row_line(const uint8_t *line, size_t length)
 {
     plk_json_scan s = {.begin = line, .at = line, .end = line + length, .number = PLK_JSON_NO_ROW};
-    plk_json_string key;
+    plk_json_span key;
     if (!plk_json_enter(&s, '{'))
         return false;
     while (plk_json_next_key(&s, &key)) {
@@ -396,14 +396,14 @@ typedef struct entry {
 } entry;
 
 /* "token_id:17" is a token by its id. */
-static void set_text(plk_json_token *token, plk_json_string t)
+static void set_text(plk_json_token *token, plk_json_span t)
 {
     size_t prefix = sizeof id_prefix - 1;
     token->text = t.begin;
     token->length = t.length;
     if (t.length > prefix && memcmp(t.begin, id_prefix, prefix) == 0)
         token->has_id =
-            plk_json_id((plk_json_string){t.begin + prefix, t.length - prefix}, &token->id);
+            plk_json_id((plk_json_span){t.begin + prefix, t.length - prefix}, &token->id);
 }
 
 /* A whole number that n follows. */
@@ -442,7 +442,7 @@ static void take_part(plk_json_scan *s, part p, entry *e)
 
 static void take_entry(plk_json_scan *s, entry *e)
 {
-    plk_json_string key;
+    plk_json_span key;
     *e = (entry){.has_top = false};
     if (!plk_json_enter(s, '{'))
         plk_json_fail_expected(s, "'{' and a token");
@@ -485,7 +485,7 @@ static void read_entry(plk_json_scan *s, drain to)
 /* {"17": -0.5, ...} or {"17": {"logprob": -0.5, ...}, ...}; keys may be texts. */
 static void read_map(plk_json_scan *s, bool first_came, drain to)
 {
-    plk_json_string key;
+    plk_json_span key;
     if (!plk_json_enter(s, '{'))
         plk_json_fail_expected(s, "'{' and tokens");
     for (size_t n = 0; plk_json_next_key(s, &key); n++) {

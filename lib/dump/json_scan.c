@@ -16,12 +16,12 @@
 
 enum { MAX_ID_DIGITS = 8 };
 
-bool plk_json_key_is(plk_json_string key, const char *expected)
+bool plk_json_key_is(plk_json_span key, const char *expected)
 {
     return key.length == strlen(expected) && memcmp(key.begin, expected, key.length) == 0;
 }
 
-bool plk_json_id(plk_json_string key, uint32_t *id)
+bool plk_json_id(plk_json_span key, uint32_t *id)
 {
     *id = 0;
     for (size_t i = 0; i < key.length; i++) {
@@ -81,9 +81,9 @@ bool plk_json_take_word(plk_json_scan *s, const char *word)
     return true;
 }
 
-plk_json_string plk_json_take_string(plk_json_scan *s)
+plk_json_span plk_json_take_string(plk_json_scan *s)
 {
-    plk_json_string string = {s->at, 0};
+    plk_json_span string = {s->at, 0};
     if (!plk_json_next_is(s, '"')) {
         plk_json_fail_expected(s, "a string");
         return string;
@@ -160,7 +160,7 @@ bool plk_json_next_element(plk_json_scan *s)
     return take_next(s, ']');
 }
 
-bool plk_json_next_key(plk_json_scan *s, plk_json_string *key)
+bool plk_json_next_key(plk_json_scan *s, plk_json_span *key)
 {
     if (!take_next(s, '}'))
         return false;
@@ -172,7 +172,7 @@ bool plk_json_next_key(plk_json_scan *s, plk_json_string *key)
 
 void plk_json_skip_value(plk_json_scan *s, unsigned depth)
 {
-    plk_json_string key;
+    plk_json_span key;
     bool is_object = plk_json_next_is(s, '{');
     if (plk_json_next_is(s, '"')) {
         (void)plk_json_take_string(s);

@@ -25,15 +25,15 @@ typedef struct plk_json_scan {
 } plk_json_scan;
 
 /* A string as it is between its quotes, with escapes: for plk_json_unescape(). */
-typedef struct plk_json_string {
+typedef struct plk_json_span {
     const uint8_t *begin;
     size_t length;
-} plk_json_string;
+} plk_json_span;
 
-bool plk_json_key_is(plk_json_string key, const char *expected);
+bool plk_json_key_is(plk_json_span key, const char *expected);
 
 /* Whether a key is a decimal id below PLUCK_MAX_VOCAB. */
-bool plk_json_id(plk_json_string key, uint32_t *id);
+bool plk_json_id(plk_json_span key, uint32_t *id);
 
 /* PLUCK_ERR_FORMAT: what was expected and what is there. */
 void plk_json_fail_expected(plk_json_scan *s, const char *expected);
@@ -45,7 +45,7 @@ bool plk_json_next_is(const plk_json_scan *s, char c);
 bool plk_json_take(plk_json_scan *s, char c);
 bool plk_json_take_word(plk_json_scan *s, const char *word);
 
-plk_json_string plk_json_take_string(plk_json_scan *s);
+plk_json_span plk_json_take_string(plk_json_scan *s);
 double plk_json_take_number(plk_json_scan *s);
 
 /* A number rounded to the nearest double and then to the nearest float, or null, which is -inf. */
@@ -55,7 +55,7 @@ float plk_json_take_value(plk_json_scan *s);
  * once the closing bracket has been taken, and after a failure. */
 bool plk_json_enter(plk_json_scan *s, char bracket);
 bool plk_json_next_element(plk_json_scan *s);
-bool plk_json_next_key(plk_json_scan *s, plk_json_string *key);
+bool plk_json_next_key(plk_json_scan *s, plk_json_span *key);
 
 /* Any value, which is inside of depth others. */
 void plk_json_skip_value(plk_json_scan *s, unsigned depth);

@@ -99,7 +99,7 @@ static void read_array(row_reader *r, json_row *row)
         fail_count(r, n);
 }
 
-static void read_token(row_reader *r, plk_json_string key, uint32_t *id)
+static void read_token(row_reader *r, plk_json_span key, uint32_t *id)
 {
     plk_json_scan *s = &r->scan;
     if (s->status == PLUCK_OK && (!plk_json_id(key, id) || *id >= most_tokens(r)))
@@ -163,7 +163,7 @@ static void read_target(row_reader *r, json_row *row)
 static void read_pair(row_reader *r, json_row *row, bool *has_values, bool *has_target)
 {
     plk_json_scan *s = &r->scan;
-    plk_json_string key = plk_json_take_string(s);
+    plk_json_span key = plk_json_take_string(s);
     if (s->status == PLUCK_OK && !plk_json_take(s, ':'))
         plk_json_fail_expected(s, "':'");
     if (s->status != PLUCK_OK)
