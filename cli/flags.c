@@ -8,7 +8,7 @@
 #include "run_files.h"
 
 #include "base/text.h"
-#include "json/reader.h"
+#include "json/json.h"
 
 #include <float.h>
 #include <stdio.h>

@@ -8,7 +8,7 @@
 #include "run_files.h"
 
 #include "base/alloc.h"
-#include "json/write.h"
+#include "json/json.h"
 
 #include <errno.h>
 #include <math.h>

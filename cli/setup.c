@@ -3,7 +3,7 @@
 
 #include "base/text.h"
 
-#include "json/tree.h"
+#include "json/json.h"
 
 #include <pluck/rng.h>
 

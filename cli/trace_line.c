@@ -6,7 +6,7 @@
  */
 #include "trace_line.h"
 
-#include "json/tree.h"
+#include "json/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>

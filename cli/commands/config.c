@@ -2,7 +2,7 @@
 #include "help.h"
 #include "setup.h"
 
-#include "json/tree.h"
+#include "json/json.h"
 
 #include <pluck/config.h>
 

@@ -8,8 +8,7 @@
 #include "base/alloc.h"
 #include "base/text.h"
 #include "stages/stage_impl.h"
-#include "json/tree.h"
-#include "json/write.h"
+#include "json/json.h"
 
 #include <pluck/config.h>
 

@@ -5,7 +5,7 @@
 #include "config/config_impl.h"
 
 #include "base/text.h"
-#include "json/reader.h"
+#include "json/json.h"
 
 #include <stdio.h>
 #include <string.h>

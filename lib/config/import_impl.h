@@ -15,7 +15,7 @@
 
 #include "base/error.h"
 #include "config/config_impl.h"
-#include "json/tree.h"
+#include "json/json.h"
 
 #include <pluck/config.h>
 

@@ -6,8 +6,7 @@
 #include "config/import_impl.h"
 
 #include "base/alloc.h"
-#include "json/reader.h"
-#include "json/write.h"
+#include "json/json.h"
 
 #include <math.h>
 #include <stdarg.h>

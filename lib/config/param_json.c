@@ -6,8 +6,7 @@
 #include "config/config_impl.h"
 
 #include "base/alloc.h"
-#include "json/reader.h"
-#include "json/write.h"
+#include "json/json.h"
 
 #include <assert.h>
 #include <float.h>

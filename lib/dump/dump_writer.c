@@ -15,7 +15,7 @@
 #include "file/array_file.h"
 #include "file/file.h"
 #include "simd/fp_state.h"
-#include "json/write.h"
+#include "json/json.h"
 
 enum {
     STEP_VALUES = 4096,

@@ -2,7 +2,7 @@
  * One scan from front to back notes where rows are; a row is scanned again when it is read. The
  * recursion is over objects and lists and bounded by MAX_DEPTH.
  */
-#include "dump/json_text.h"
+#include "dump/reader.h"
 
 #include <math.h>
 #include <string.h>

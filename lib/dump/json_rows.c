@@ -1,6 +1,6 @@
 /*
  * JSON that is not lines of one row each: arrays of numbers, and the answers of servers
- * (json_text.h says where their rows are). The text stays in memory or mapped; where its rows
+ * (reader.h says where their rows are). The text stays in memory or mapped; where its rows
  * are is found when it is opened.
  *
  * Tokens of an answer are ids, or texts without ids. Texts are numbered in the order in which they
@@ -15,10 +15,9 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/text.h"
-#include "dump/json_text.h"
 #include "dump/reader.h"
 #include "simd/scalar_math.h"
-#include "json/reader.h"
+#include "json/json.h"
 
 enum { FIRST_SLOTS = 256 };
 

@@ -3,7 +3,7 @@
  * that are skipped. As in plk_writer, whether a comma is due is one bit: when an array or object
  * closes, the one around it has an element.
  */
-#include "dump/json_text.h"
+#include "dump/reader.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -12,7 +12,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "json/reader.h"
+#include "json/json.h"
 
 enum { MAX_ID_DIGITS = 8 };
 

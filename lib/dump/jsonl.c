@@ -22,7 +22,6 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/text.h"
-#include "dump/json_text.h"
 #include "dump/reader.h"
 
 enum { FIRST_LINE_BYTES = 1 << 16 };

@@ -1,12 +1,12 @@
 /*
- * .npz: a ZIP file (file/zip.h) of .npy arrays, each a member NAME.npy (numpy.savez).
+ * .npz: a ZIP file (file/array_file.h) of .npy arrays, each a member NAME.npy (numpy.savez).
  */
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "dump/tensor_rows.h"
-#include "file/zip.h"
+#include "dump/reader.h"
+#include "file/array_file.h"
 
 static bool sniff(const uint8_t *bytes, size_t size_bytes, const pluck_dump_options *options)
 {

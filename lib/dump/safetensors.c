@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "dump/tensor_rows.h"
-#include "file/safetensors.h"
+#include "dump/reader.h"
+#include "file/array_file.h"
 
 static bool sniff(const uint8_t *bytes, size_t size_bytes, const pluck_dump_options *options)
 {

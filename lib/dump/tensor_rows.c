@@ -8,13 +8,12 @@
  * if its rows were read in order by one thread at a time, since anything else would read the file
  * twice.
  */
-#include "dump/tensor_rows.h"
+#include "dump/reader.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "file/array_file.h"
-#include "file/zip.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -21,7 +21,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "dump/reader.h"
-#include "json/reader.h"
+#include "json/json.h"
 
 enum { SNIFF_TEXT_BYTES = 64, NO_COLUMN = -1 };
 

@@ -11,8 +11,8 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "dump/tensor_rows.h"
-#include "file/zip.h"
+#include "dump/reader.h"
+#include "file/array_file.h"
 
 /* What a pickle of plain tensors takes: some 200 bytes each. */
 enum { MAX_PICKLE_BYTES = 1 << 24 };

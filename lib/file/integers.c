@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "file/file.h"
-#include "json/reader.h"
+#include "json/json.h"
 
 static pluck_status open_npy(plk_integers *integers, pluck_error *err)
 {

@@ -5,12 +5,12 @@
  * the order of their offsets, that they cover the data. Numbers are doubles, so those of 2^53 and
  * more are refused.
  */
-#include "file/safetensors.h"
+#include "file/array_file.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
 #include "file/file.h"
-#include "json/tree.h"
+#include "json/json.h"
 
 #include <stdarg.h>
 #include <stdint.h>

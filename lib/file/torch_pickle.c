@@ -5,7 +5,7 @@
  * by a multiple of the size of the pickle. What the last object names is then walked, to a limited
  * depth and for a limited number of steps, since a pickle may name one object in many places.
  */
-#include "file/zip.h"
+#include "file/array_file.h"
 
 #include <stdio.h>
 #include <string.h>

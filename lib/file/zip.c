@@ -2,7 +2,7 @@
  * Nothing is believed before it is compared with the size of the file: every offset is checked
  * against what comes after it, with subtractions that cannot wrap.
  */
-#include "file/zip.h"
+#include "file/array_file.h"
 
 #include "base/alloc.h"
 #include "base/error.h"

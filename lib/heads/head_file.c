@@ -6,7 +6,6 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "file/array_file.h"
-#include "file/safetensors.h"
 
 #include <inttypes.h>
 #include <stdint.h>

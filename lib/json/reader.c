@@ -7,7 +7,7 @@
  * power of ten up to 10^22 are doubles, and one multiplication or division rounds once). The others
  * go through strtod(), without their decimal point, because that is the locale's.
  */
-#include "json/reader.h"
+#include "json/json.h"
 
 #include "base/text.h"
 #include "simd/fp_state.h"

@@ -17,7 +17,7 @@
  * or were given. Those are comparisons of bytes: nothing that was read at our offsets is followed.
  * The nodes are freed by cJSON itself, which knows its own layout.
  */
-#include "json/tree.h"
+#include "json/json.h"
 
 #include "base/alloc.h"
 #include "base/text.h"

@@ -6,7 +6,7 @@
  * the decimal point of the program's locale. What that point is shows in snprintf's own output of
  * 0.5. localeconv() would tell too, but need not be thread safe.
  */
-#include "json/write.h"
+#include "json/json.h"
 
 #include "base/error.h"
 #include "simd/fp_state.h"

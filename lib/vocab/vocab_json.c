@@ -6,7 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "json/tree.h"
+#include "json/json.h"
 
 #include <stdlib.h>
 #include <string.h>

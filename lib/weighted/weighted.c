@@ -12,7 +12,6 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "file/array_file.h"
-#include "file/safetensors.h"
 #include "simd/fp_state.h"
 
 #include <math.h>

@@ -10,7 +10,6 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "file/array_file.h"
-#include "file/safetensors.h"
 
 #include <stdint.h>
 #include <stdio.h>

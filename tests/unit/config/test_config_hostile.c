@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "support/config_parts.h"
 #include "support/random.h"
-#include "json/reader.h"
+#include "json/json.h"
 
 #include <inttypes.h>
 #include <unistd.h>

@@ -16,8 +16,7 @@
 #include "support/allocator.h"
 #include "support/dump_reading.h"
 #include "support/random.h"
-#include "json/reader.h"
-#include "json/write.h"
+#include "json/json.h"
 
 enum { VOCAB = 5003, ROWS = 3 };
 

@@ -22,7 +22,7 @@
 #include <pluck/weighted.h>
 
 #include "support/random.h"
-#include "json/tree.h"
+#include "json/json.h"
 
 enum { SMALL_STACK = 64 << 10, DEEPEST = 64 };
 

@@ -4,7 +4,7 @@
  * changed, and well-formed files with the wrong thing in them.
  */
 #include "base/alloc.h"
-#include "file/safetensors.h"
+#include "file/array_file.h"
 #include "support/random.h"
 #include "support/weight_cases.h"
 #include "weighted/kinds.h"
