@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N_KERNELS = 25 };
+enum { N_KERNELS = 26 };
 _Static_assert(sizeof(plk_kernels) - offsetof(plk_kernels, scan_f32) == N_KERNELS * sizeof(void *),
                "plk_kernels has changed: give each kernel a case here, then adapt N_KERNELS");
 
@@ -208,6 +208,14 @@ static void run_copy_items(const plk_kernels *kernels, const kernel_input *in, k
     out->result = out->n_values = kernels->copy_items(in->items, in->n, out->values);
 }
 
+static void run_bend(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
+{
+    plk_bend bend = {
+        .scale = 1.25, .max = 1.25 * (double)in->largest, .square = -0.15, .cube = 0.05};
+    out->n_values = in->n;
+    kernels->bend(in->f32, in->n / PLK_BLOCK, bend, out->values);
+}
+
 static const kernel_case cases[] = {
     {"scan_f32", 4 + 4.0 / PLK_BLOCK, run_scan_f32},
     {"scan_f16", 2 + 4.0 / PLK_BLOCK, run_scan_f16},
@@ -233,6 +241,7 @@ static const kernel_case cases[] = {
     {"gather_blocks 1 in 3", 5.0 / 3, run_gather_blocks},
     {"copy_items", 16, run_copy_items},
     {"count", 4, run_count},
+    {"bend", 8, run_bend},
     {"dot_f32", 8, run_dot_f32},
     {"dot_f16", 6, run_dot_f16},
     {"dot_bf16", 6, run_dot_bf16},

@@ -151,7 +151,7 @@ static void exp_dots(const plk_view *view, const float *x, uint32_t n_blocks, do
 /* Whether the view still is the logits as they came, except for the scale. */
 static bool is_as_it_came(const plk_view *view)
 {
-    return !view->compact && view->n_edits == 0 && !view->masked;
+    return !view->compact && view->n_edits == 0 && !view->masked && !view->bent;
 }
 
 /* What is known of the normaliser already; 0: nothing. */
@@ -294,16 +294,20 @@ double plk_view_logprob(const plk_view *view, uint32_t token)
     return below - plk_log(plk_view_normaliser(view));
 }
 
-uint32_t plk_view_n_candidates(const plk_view *view)
+/* How many stored logits are >= threshold. */
+static uint32_t count_from(const plk_view *view, float threshold)
 {
-    if (view->compact)
-        return view->n;
     size_t n = 0;
     plk_run run;
     plk_run_init(&run, view);
     while (plk_run_next(&run))
-        n += view->kernels->count(run.x, run.n_blocks, -FLT_MAX);
+        n += view->kernels->count(run.x, run.n_blocks, threshold);
     return (uint32_t)n;
+}
+
+uint32_t plk_view_n_candidates(const plk_view *view)
+{
+    return view->compact ? view->n : count_from(view, -FLT_MAX);
 }
 
 float plk_view_least(const plk_view *view)
@@ -319,13 +323,12 @@ float plk_view_least(const plk_view *view)
 
 uint32_t plk_view_count(const plk_view *view)
 {
-    float at_least = plk_view_least(view);
-    size_t n = 0;
-    plk_run run;
-    plk_run_init(&run, view);
-    while (plk_run_next(&run))
-        n += view->kernels->count(run.x, run.n_blocks, at_least);
-    return (uint32_t)n;
+    float least = plk_view_least(view);
+    if (!view->bent || view->n_edits > 0)
+        return count_from(view, least);
+    plk_view straight = *view;
+    straight.bent = false;
+    return count_from(&straight, plk_view_unbend(view, least));
 }
 
 double plk_view_below_max(const plk_view *view, float stored)

@@ -153,6 +153,8 @@ pluck_status plk_view_apply_mask(plk_view *view, pluck_error *err)
     } else {
         (void)plk_view_scan_masked(view,
                                    &n_allowed); /* the view would not be open if some were bad */
+        if (view->bent)
+            plk_view_bend_maxima(view);
         finish_dense(view, n_allowed);
     }
     if (view->max == -INFINITY)

@@ -193,7 +193,7 @@ uint32_t plk_view_find_edit(const plk_view *view, uint32_t token)
  * is edited, partial or not wholly allowed. edit is the first edit not before block. */
 static uint32_t direct_blocks(const plk_view *view, uint32_t edit, uint32_t block, uint32_t most)
 {
-    if (view->logits.dtype != PLUCK_F32)
+    if (view->logits.dtype != PLUCK_F32 || view->bent)
         return 0;
     uint32_t end = view->logits.n_vocab / PLK_BLOCK;
     if (edit < view->n_edits) {
@@ -208,8 +208,26 @@ static uint32_t direct_blocks(const plk_view *view, uint32_t edit, uint32_t bloc
 /* How many blocks are made at once. */
 static uint32_t made_blocks(const plk_view *view, uint32_t most)
 {
-    uint32_t made = view->logits.dtype == PLUCK_F32 && !view->masked ? 1 : PLK_RUN_BLOCKS;
+    bool one = view->logits.dtype == PLUCK_F32 && !view->masked && !view->bent;
+    uint32_t made = one ? 1 : PLK_RUN_BLOCKS;
     return made < most ? made : most;
+}
+
+/* Blocks without edits. What can be read where it lies is not copied first. */
+static void make_unedited(const plk_view *view, uint32_t block, uint32_t n_blocks, float *out)
+{
+    bool is_whole = (block + n_blocks) * PLK_BLOCK <= view->logits.n_vocab;
+    const float *values = out;
+    if (view->logits.dtype == PLUCK_F32 && is_whole && (view->masked || view->bent))
+        values = raw_floats(view, block);
+    else
+        widen_blocks(view, block, n_blocks, out);
+    if (view->masked) {
+        plk_mask_values(view, block, n_blocks, values, out);
+        values = out;
+    }
+    if (view->bent)
+        view->kernels->bend(values, n_blocks, view->bend, out);
 }
 
 /* Makes blocks in out, with what edits from number edit on replace in them; returns the first edit
@@ -217,14 +235,8 @@ static uint32_t made_blocks(const plk_view *view, uint32_t most)
 static uint32_t make_blocks(const plk_view *view, uint32_t edit, uint32_t block, uint32_t n_blocks,
                             float *out)
 {
+    make_unedited(view, block, n_blocks, out);
     uint32_t end = (block + n_blocks) * PLK_BLOCK;
-    const float *values = out;
-    if (view->masked && view->logits.dtype == PLUCK_F32 && end <= view->logits.n_vocab)
-        values = raw_floats(view, block);
-    else
-        widen_blocks(view, block, n_blocks, out);
-    if (view->masked)
-        plk_mask_values(view, block, n_blocks, values, out);
     const plk_edit *edits = view->edits;
     for (; edit < view->n_edits && edits[edit].token < end; edit++)
         out[edits[edit].token - block * PLK_BLOCK] = edits[edit].logit;
@@ -266,7 +278,8 @@ const float *plk_view_part(const plk_view *view, uint32_t block, float *buffer, 
     uint32_t n_vocab = view->logits.n_vocab;
     bool is_last = !view->compact && block == n_vocab / PLK_BLOCK;
     *n = is_last ? n_vocab % PLK_BLOCK : PLK_BLOCK;
-    if (is_last && view->n_edits == 0 && !view->masked && view->logits.dtype == PLUCK_F32)
+    if (is_last && view->n_edits == 0 && !view->masked && !view->bent &&
+        view->logits.dtype == PLUCK_F32)
         return raw_floats(view, block);
     return plk_view_block(view, block, buffer);
 }
@@ -277,7 +290,7 @@ float plk_view_raw(const plk_view *view, uint32_t token)
     if (view->masked && !plk_mask_allows(view, token))
         return -INFINITY;
     widen(view, token, 1, &logit);
-    return logit;
+    return view->bent ? plk_bend_value(&view->bend, logit) : logit;
 }
 
 float plk_view_stored(const plk_view *view, uint32_t token)
@@ -337,6 +350,7 @@ void plk_view_become_compact(plk_view *view, uint32_t n)
 {
     plk_scratch *w = view->scratch;
     view->compact = true;
+    view->bent = false;
     view->n = n;
     for (uint32_t i = n; i % PLK_BLOCK != 0; i++)
         w->values[i] = -INFINITY;

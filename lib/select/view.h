@@ -4,7 +4,7 @@
  * A view is dense until the first truncation, compact after.
  *   dense    the caller's logits (borrowed, f32/f16/bf16), one maximum a block of 64, a short list
  *            of edits that replace single logits, and perhaps the caller's mask. The vocabulary is
- *            not copied.
+ *            not copied. It may be bent: then every logit is mapped when it is read.
  *   compact  the surviving candidates as two arrays, ids and values, ascending by token.
  * In both, scale multiplies every stored logit: temperature only changes scale.
  *
@@ -53,6 +53,9 @@ typedef struct plk_view {
     uint32_t n;          /* compact: how many candidates it holds */
     const int32_t *mask; /* the caller's for this row, or NULL; see plk_view_apply_mask() */
     bool masked;         /* dense: tokens whose bit is 0 are banned */
+    bool bent;           /* dense: logits that no edit replaces are mapped by bend */
+    plk_bend bend;
+    float bend_from; /* the largest logit that bend maps */
     plk_deferred_nucleus deferred;
 } plk_view;
 
@@ -100,7 +103,8 @@ const float *plk_view_blocks(const plk_view *view, uint32_t block, uint32_t *n_b
  * not masked. 0 if this one is not. */
 uint32_t plk_view_n_direct(const plk_view *view, uint32_t block);
 
-/* The caller's logit of a token, as a float; -inf if a dense view's mask bans it. */
+/* The caller's logit of a token, as a float, bent if the view is; -inf if a dense view's mask bans
+ * it. */
 float plk_view_raw(const plk_view *view, uint32_t token);
 
 /* The stored logit of a token: -inf if it is banned or truncated. */
@@ -164,6 +168,21 @@ pluck_status plk_view_ban(plk_view *view, plk_token_list list, pluck_error *err)
  * afterwards. The view becomes compact. PLUCK_ERR_EMPTY as above. */
 pluck_status plk_view_edit_all(plk_view *view, plk_edit_function function, const void *context,
                                pluck_error *err);
+
+/* Gives every logit above -inf a new one, and sets the scale to 1. bend->scale is the view's, max
+ * its largest logit. A dense view stays dense if the map keeps the order (rises: cube >= 0 >=
+ * square), and if it is not bent already. */
+void plk_view_bend(plk_view *view, const plk_bend *bend);
+
+/* For a bent view whose block maxima are those of the logits before the map: maps them. */
+void plk_view_bend_maxima(const plk_view *view);
+
+/* The new logit of one. */
+float plk_bend_value(const plk_bend *bend, float x);
+
+/* For a bent view: the smallest logit that is mapped to at least the threshold, which is at most
+ * the view's maximum. */
+float plk_view_unbend(const plk_view *view, float threshold);
 
 /* Makes every token above -inf a candidate of a compact view. */
 void plk_view_make_compact(plk_view *view);

@@ -43,6 +43,16 @@ typedef struct plk_exponent {
 /* beta > 0; above 1e38 it is taken as 1e38, below 2^-126 as 2^-126. */
 plk_exponent plk_exponent_make(float origin, double beta);
 
+/*
+ * A polynomial of a logit's distance from the largest one, as the smoothing stage has it: with d =
+ * scale x - max, at least -1e60, y(x) = (square (d d) + cube ((d d) d)) + max, each operation
+ * rounded to double, and y as the nearest float, at most FLT_MAX in magnitude, never -0. -inf stays
+ * -inf. scale x has to be finite for every x above -inf, and square 1e120 and cube 1e180 too.
+ */
+typedef struct plk_bend {
+    double scale, max, square, cube;
+} plk_bend;
+
 typedef struct plk_kernels {
     pluck_isa isa;
     const char *name;
@@ -144,6 +154,9 @@ typedef struct plk_kernels {
     double (*dot_f32)(const float *x, const void *w, size_t n);
     double (*dot_f16)(const float *x, const void *w, size_t n);
     double (*dot_bf16)(const float *x, const void *w, size_t n);
+
+    /* out[i] = y(x[i]); out may be x. */
+    void (*bend)(const float *x, size_t n_blocks, plk_bend bend, float *out);
 } plk_kernels;
 
 /* The table of a supported instruction set (PLUCK_ISA_BEST: the fastest one), or NULL. Constant

@@ -44,6 +44,12 @@
  *   lanes_compress(a, bits, first_id, ids, logits)
  *                               appends the lanes set in bits, and first_id + lane; returns how
  *                               many; may write 16 elements in all
+ *   lanes_select(f, a, b)       a where f, else b
+ *   wides                       16 doubles
+ *   wides_set(x)                x in every one
+ *   wides_widen(a), wides_narrow(w): of lanes, exactly; to lanes, rounded to nearest
+ *   wides_add, _sub, _mul, _div one rounding each
+ *   wides_max, _min (a, b)      a > b ? a : b and a < b ? a : b
  */
 #ifndef PLK_KERNELS_TEMPLATE_H
 #define PLK_KERNELS_TEMPLATE_H
@@ -569,6 +575,7 @@ static size_t count(const float *x, size_t n_blocks, float threshold)
 }
 
 #include "simd/dot_template.h"
+#include "simd/map_template.h"
 #include "simd/mask_template.h"
 
 #define PLK_KERNELS_TABLE(isa_value, isa_name)                                                     \
@@ -581,7 +588,7 @@ static size_t count(const float *x, size_t n_blocks, float threshold)
         .exp_block = exp_block, .exp_sums_from = exp_sums_from, .moments = moments,                \
         .gather = gather, .gather_blocks = gather_blocks, .gather_masked = gather_masked,          \
         .mask_values = mask_values, .copy_items = copy_items, .count = count, .dot_f32 = dot_f32,  \
-        .dot_f16 = dot_f16, .dot_bf16 = dot_bf16                                                   \
+        .dot_f16 = dot_f16, .dot_bf16 = dot_bf16, .bend = bend                                     \
     }
 
 #endif

@@ -361,4 +361,74 @@ LANES_INLINE size_t lanes_compress(lanes a, unsigned bits, uint32_t first_id, ui
     return n + compress_eight(a.high, bits >> 8, first_id + 8, ids + n, logits + n);
 }
 
+typedef struct wides {
+    __m256d q[4]; /* values 4 i to 4 i + 3 */
+} wides;
+
+LANES_INLINE wides wides_set(double x)
+{
+    __m256d all = _mm256_set1_pd(x);
+    return (wides){{all, all, all, all}};
+}
+
+LANES_INLINE wides wides_widen(lanes a)
+{
+    return (wides){{_mm256_cvtps_pd(_mm256_castps256_ps128(a.low)),
+                    _mm256_cvtps_pd(_mm256_extractf128_ps(a.low, 1)),
+                    _mm256_cvtps_pd(_mm256_castps256_ps128(a.high)),
+                    _mm256_cvtps_pd(_mm256_extractf128_ps(a.high, 1))}};
+}
+
+LANES_INLINE __m256 narrow_eight(__m256d a, __m256d b)
+{
+    return _mm256_set_m128(_mm256_cvtpd_ps(b), _mm256_cvtpd_ps(a));
+}
+
+LANES_INLINE lanes wides_narrow(wides a)
+{
+    return (lanes){narrow_eight(a.q[0], a.q[1]), narrow_eight(a.q[2], a.q[3])};
+}
+
+/* The wides made of expression for each i. */
+#define WIDES_OF(expression)                                                                       \
+    wides result;                                                                                  \
+    for (int i = 0; i < 4; i++)                                                                    \
+        result.q[i] = (expression);                                                                \
+    return result
+
+LANES_INLINE wides wides_add(wides a, wides b)
+{
+    WIDES_OF(_mm256_add_pd(a.q[i], b.q[i]));
+}
+
+LANES_INLINE wides wides_sub(wides a, wides b)
+{
+    WIDES_OF(_mm256_sub_pd(a.q[i], b.q[i]));
+}
+
+LANES_INLINE wides wides_mul(wides a, wides b)
+{
+    WIDES_OF(_mm256_mul_pd(a.q[i], b.q[i]));
+}
+
+LANES_INLINE wides wides_div(wides a, wides b)
+{
+    WIDES_OF(_mm256_div_pd(a.q[i], b.q[i]));
+}
+
+LANES_INLINE wides wides_max(wides a, wides b)
+{
+    WIDES_OF(_mm256_max_pd(a.q[i], b.q[i]));
+}
+
+LANES_INLINE wides wides_min(wides a, wides b)
+{
+    WIDES_OF(_mm256_min_pd(a.q[i], b.q[i]));
+}
+
+LANES_INLINE lanes lanes_select(flags f, lanes a, lanes b)
+{
+    return (lanes){_mm256_blendv_ps(b.low, a.low, f.low), _mm256_blendv_ps(b.high, a.high, f.high)};
+}
+
 #endif

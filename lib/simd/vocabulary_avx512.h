@@ -298,4 +298,60 @@ LANES_INLINE size_t lanes_compress(lanes a, unsigned bits, uint32_t first_id, ui
     return bits_count(bits);
 }
 
+typedef struct wides {
+    __m512d low, high; /* values 0 to 7, 8 to 15 */
+} wides;
+
+LANES_INLINE wides wides_set(double x)
+{
+    return (wides){_mm512_set1_pd(x), _mm512_set1_pd(x)};
+}
+
+LANES_INLINE wides wides_widen(lanes a)
+{
+    return (wides){_mm512_cvtps_pd(_mm512_castps512_ps256(a)),
+                   _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1))};
+}
+
+LANES_INLINE lanes wides_narrow(wides a)
+{
+    __m512 low = _mm512_castps256_ps512(_mm512_cvtpd_ps(a.low));
+    return _mm512_insertf32x8(low, _mm512_cvtpd_ps(a.high), 1);
+}
+
+LANES_INLINE wides wides_add(wides a, wides b)
+{
+    return (wides){_mm512_add_pd(a.low, b.low), _mm512_add_pd(a.high, b.high)};
+}
+
+LANES_INLINE wides wides_sub(wides a, wides b)
+{
+    return (wides){_mm512_sub_pd(a.low, b.low), _mm512_sub_pd(a.high, b.high)};
+}
+
+LANES_INLINE wides wides_mul(wides a, wides b)
+{
+    return (wides){_mm512_mul_pd(a.low, b.low), _mm512_mul_pd(a.high, b.high)};
+}
+
+LANES_INLINE wides wides_div(wides a, wides b)
+{
+    return (wides){_mm512_div_pd(a.low, b.low), _mm512_div_pd(a.high, b.high)};
+}
+
+LANES_INLINE wides wides_max(wides a, wides b)
+{
+    return (wides){_mm512_max_pd(a.low, b.low), _mm512_max_pd(a.high, b.high)};
+}
+
+LANES_INLINE wides wides_min(wides a, wides b)
+{
+    return (wides){_mm512_min_pd(a.low, b.low), _mm512_min_pd(a.high, b.high)};
+}
+
+LANES_INLINE lanes lanes_select(flags f, lanes a, lanes b)
+{
+    return _mm512_mask_blend_ps(f, b, a);
+}
+
 #endif

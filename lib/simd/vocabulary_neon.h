@@ -294,4 +294,66 @@ LANES_INLINE size_t lanes_compress(lanes a, unsigned bits, uint32_t first_id, ui
     return n + compress_eight(a.q[2], a.q[3], bits >> 8, first_id + 8, ids + n, logits + n);
 }
 
+typedef struct wides {
+    float64x2_t q[8]; /* values 2 i and 2 i + 1 */
+} wides;
+
+/* The wides made of expression for each i. */
+#define WIDES_OF(expression)                                                                       \
+    wides result;                                                                                  \
+    for (int i = 0; i < 8; i++)                                                                    \
+        result.q[i] = (expression);                                                                \
+    return result
+
+LANES_INLINE wides wides_set(double x)
+{
+    WIDES_OF(vdupq_n_f64(x));
+}
+
+LANES_INLINE wides wides_widen(lanes a)
+{
+    WIDES_OF(vcvt_f64_f32(i % 2 ? vget_high_f32(a.q[i / 2]) : vget_low_f32(a.q[i / 2])));
+}
+
+LANES_INLINE lanes wides_narrow(wides a)
+{
+    LANES_OF(vcombine_f32(vcvt_f32_f64(a.q[2 * i]), vcvt_f32_f64(a.q[2 * i + 1])));
+}
+
+LANES_INLINE wides wides_add(wides a, wides b)
+{
+    WIDES_OF(vaddq_f64(a.q[i], b.q[i]));
+}
+
+LANES_INLINE wides wides_sub(wides a, wides b)
+{
+    WIDES_OF(vsubq_f64(a.q[i], b.q[i]));
+}
+
+LANES_INLINE wides wides_mul(wides a, wides b)
+{
+    WIDES_OF(vmulq_f64(a.q[i], b.q[i]));
+}
+
+LANES_INLINE wides wides_div(wides a, wides b)
+{
+    WIDES_OF(vdivq_f64(a.q[i], b.q[i]));
+}
+
+/* Not vmaxq_f64 and vminq_f64, which give NaN where one operand is NaN. */
+LANES_INLINE wides wides_max(wides a, wides b)
+{
+    WIDES_OF(vbslq_f64(vcgtq_f64(a.q[i], b.q[i]), a.q[i], b.q[i]));
+}
+
+LANES_INLINE wides wides_min(wides a, wides b)
+{
+    WIDES_OF(vbslq_f64(vcltq_f64(a.q[i], b.q[i]), a.q[i], b.q[i]));
+}
+
+LANES_INLINE lanes lanes_select(flags f, lanes a, lanes b)
+{
+    LANES_OF(vbslq_f32(f.q[i], a.q[i], b.q[i]));
+}
+
 #endif

@@ -311,4 +311,81 @@ LANES_INLINE size_t lanes_compress(lanes a, unsigned bits, uint32_t first_id, ui
     return n;
 }
 
+typedef struct wides {
+    double v[16];
+} wides;
+
+LANES_INLINE wides wides_set(double x)
+{
+    wides r;
+    FOR_LANES(i)
+    r.v[i] = x;
+    return r;
+}
+
+LANES_INLINE wides wides_widen(lanes a)
+{
+    wides r;
+    FOR_LANES(i)
+    r.v[i] = (double)a.v[i];
+    return r;
+}
+
+LANES_INLINE lanes wides_narrow(wides a)
+{
+    lanes r;
+    FOR_LANES(i)
+    r.v[i] = (float)a.v[i];
+    return r;
+}
+
+LANES_INLINE wides wides_add(wides a, wides b)
+{
+    FOR_LANES(i)
+    a.v[i] += b.v[i];
+    return a;
+}
+
+LANES_INLINE wides wides_sub(wides a, wides b)
+{
+    FOR_LANES(i)
+    a.v[i] -= b.v[i];
+    return a;
+}
+
+LANES_INLINE wides wides_mul(wides a, wides b)
+{
+    FOR_LANES(i)
+    a.v[i] *= b.v[i];
+    return a;
+}
+
+LANES_INLINE wides wides_div(wides a, wides b)
+{
+    FOR_LANES(i)
+    a.v[i] /= b.v[i];
+    return a;
+}
+
+LANES_INLINE wides wides_max(wides a, wides b)
+{
+    FOR_LANES(i)
+    a.v[i] = a.v[i] > b.v[i] ? a.v[i] : b.v[i];
+    return a;
+}
+
+LANES_INLINE wides wides_min(wides a, wides b)
+{
+    FOR_LANES(i)
+    a.v[i] = a.v[i] < b.v[i] ? a.v[i] : b.v[i];
+    return a;
+}
+
+LANES_INLINE lanes lanes_select(flags f, lanes a, lanes b)
+{
+    FOR_LANES(i)
+    a.v[i] = f.v[i] ? a.v[i] : b.v[i];
+    return a;
+}
+
 #endif

@@ -4,7 +4,7 @@
  * The distributions are chosen for the ways through the draw: compact and dense views, accepted at
  * once, after refining bounds, or by the exact pass after bounds that said nothing.
  *
- * A correct sampler fails one of the tests below with probability 30 * 1e-8 at most; seeds are
+ * A correct sampler fails one of the tests below with probability 35 * 1e-8 at most; seeds are
  * fixed, so that a run repeats exactly. Instruction sets give the same bits (golden tests), so one
  * is enough: PLUCK_ISA chooses.
  */
@@ -53,6 +53,15 @@ static const draw_case cases[] = {
     {"{\"seed\": 18, \"logit_bias\": {\"0\": 8, \"63\": 9, \"64\": false, \"199\": 10}}",
      TEST_VECTOR_NORMAL, 200, PLUCK_F32},
     {"{\"seed\": 19, \"temperature\": 1e38}", LOGITS_EXTREMES, 20, PLUCK_F32},
+    {"{\"seed\": 24, \"smoothing_factor\": 0.2}", TEST_VECTOR_NORMAL, 1000, PLUCK_F32},
+    {"{\"seed\": 25, \"smoothing_factor\": 0.1, \"smoothing_curve\": 2.5, \"temperature\": 1.5}",
+     TEST_VECTOR_PEAKED, 300, PLUCK_F16},
+    {"{\"seed\": 26, \"smoothing_factor\": 0.02, \"smoothing_curve\": 4}", TEST_VECTOR_NORMAL, 200,
+     PLUCK_F32},
+    {"{\"seed\": 27, \"smoothing_factor\": 0.05, \"smoothing_curve\": 3, \"top_p\": 0.8}",
+     TEST_VECTOR_BANNED, 200, PLUCK_F32},
+    {"{\"seed\": 28, \"smoothing_factor\": 0.3, \"logit_bias\": {\"0\": 8, \"64\": false}}",
+     TEST_VECTOR_TIES, 200, PLUCK_BF16},
 };
 
 /* Drawn from a view that is opened once, because a draw must not cost a scan of these. In the

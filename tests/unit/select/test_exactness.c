@@ -251,6 +251,9 @@ static bool fixed_case_agrees(uint64_t seed, pluck_isa isa, const void *context)
     return judge(&c);
 }
 
+#define SMOOTHING(factor, curve)                                                                   \
+    "{\"stages\": [{\"type\": \"smoothing\", \"factor\": " factor ", \"curve\": " curve "}"
+
 static void run_fixed(const char *test, const fixed_case *cases, size_t n_cases)
 {
     for (size_t i = 0; i < n_cases; i++)
@@ -294,6 +297,40 @@ static void ends_of_parameter_ranges_agree_with_brute_force(void **state)
     };
     run_fixed("ends_of_parameter_ranges_agree_with_brute_force", cases,
               sizeof cases / sizeof *cases);
+}
+
+/* Logits that are mapped when they are read, and what other stages make of them. */
+static void smoothed_logits_agree_with_brute_force(void **state)
+{
+    (void)state;
+    static const fixed_case cases[] = {
+        {SMOOTHING("0.3", "1") "]}", 300, -1},
+        {SMOOTHING("0.3", "1") "]}", 1, -1},
+        {SMOOTHING("0.02", "3") "]}", 300, -1},
+        {SMOOTHING("0.02", "3.0000001") "]}", 300, -1},
+        {SMOOTHING("1e6", "2") "]}", 300, -1},
+        {SMOOTHING("1e-300", "1.5") "]}", 300, -1},
+        {SMOOTHING("0.2", "1") ", {\"type\": \"temperature\", \"t\": 1e-30}]}", 300, -1},
+        {SMOOTHING("0.2", "1") ", {\"type\": \"min_p\", \"p\": 0.1}]}", 4097, -1},
+        {SMOOTHING("0.2", "1.5") ", {\"type\": \"top_k\", \"k\": 40}]}", 4097, -1},
+        {SMOOTHING("0.05", "1") ", {\"type\": \"typical\", \"p\": 0.7}]}", 4097, -1},
+        {SMOOTHING("0.05", "2.5") ", {\"type\": \"smoothing\", \"factor\": 0.4}]}", 300, -1},
+        {SMOOTHING("0.05", "1") ", {\"type\": \"top_p\", \"p\": 0.9}, {\"type\": "
+                                "\"temperature\", \"t\": 1.7}]}",
+         4097, -1},
+        {"{\"stages\": [{\"type\": \"temperature\", \"t\": 1e-30}, {\"type\": \"smoothing\", "
+         "\"factor\": 0.2}]}",
+         300, -1},
+        {"{\"stages\": [{\"type\": \"top_k\", \"k\": 1}, {\"type\": \"smoothing\", "
+         "\"factor\": 0.2}]}",
+         300, -1},
+        {"{\"stages\": [{\"type\": \"logit_bias\", \"bias\": {\"0\": 3, \"70\": false}}, "
+         "{\"type\": "
+         "\"smoothing\", \"factor\": 0.2}, {\"type\": \"exp_decay_length\", \"start\": 0, "
+         "\"factor\": 1.5, \"tokens\": [0, 1, 70]}, {\"type\": \"temperature\", \"t\": 0.6}]}",
+         300, -1},
+    };
+    run_fixed("smoothed_logits_agree_with_brute_force", cases, sizeof cases / sizeof *cases);
 }
 
 static void ties_at_the_boundary_of_a_large_vocabulary(void **state)
@@ -423,6 +460,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(chains_agree_with_brute_force),
         cmocka_unit_test(ends_of_parameter_ranges_agree_with_brute_force),
         cmocka_unit_test(large_vocabularies_agree_with_brute_force),
+        cmocka_unit_test(smoothed_logits_agree_with_brute_force),
         cmocka_unit_test(ties_at_the_boundary_of_a_large_vocabulary),
         cmocka_unit_test(real_logits_agree_with_brute_force),
         cmocka_unit_test(roundings_in_one_direction_stay_within_the_entropy_bound),

@@ -1,8 +1,8 @@
 /*
  * Why: draw i of many is the draw at position i, token for token, whatever tables make many fast. A
- * case opens a view of a random kind, size, type and scale, dense, compact or with a deferred
- * nucleus, and compares each of many picks with a pick from a copy of the view: the token, and how
- * many random numbers were used.
+ * case opens a view of a random kind, size, type and scale, bent or not, dense, compact or with a
+ * deferred nucleus, and compares each of many picks with a pick from a copy of the view: the token,
+ * and how many random numbers were used.
  */
 #include "select/keep.h"
 #include "select/pick.h"
@@ -45,6 +45,10 @@ static void open_view(opened *o, test_random *random, pluck_isa isa)
         PLUCK_OK);
     plk_view_scale(&o->view,
                    scales[test_random_below(random, test_random_below(random, 8) ? 5 : 7)]);
+    if (test_random_below(random, 4) == 0) {
+        plk_bend bend = {o->view.scale, o->view.scale * (double)o->view.max, -0.1, 0.01};
+        plk_view_bend(&o->view, &bend);
+    }
     switch (test_random_below(random, 5)) {
     case 0:
         plk_view_keep_top(&o->view, 1 + (uint32_t)test_random_below(random, n));
