@@ -120,9 +120,10 @@ static void print_second_words(output *out, const command *const *c)
         output_printf(out, "%s%s", d > c ? " " : "", (*d)->name + n);
 }
 
-static void print_first_word(output *out, const command *c)
+/* Of the first word of its name. */
+static int first_length(const command *c)
 {
-    output_write(out, c->name, strcspn(c->name, " "));
+    return (int)strcspn(c->name, " ");
 }
 
 /* Whether the first word of *c has not been there before it. */
@@ -176,26 +177,22 @@ static bool print_bash(output *out)
                 "  fi\n"
                 "  case $command in\n");
     for (const command *const *c = commands; (*c); c++) {
-        if (!begins_group(c))
-            continue;
-        output_text(out, "    ");
-        print_first_word(out, *c);
-        output_text(out, ") command+=\" ${COMP_WORDS[2]}\" ;;\n");
+        if (begins_group(c))
+            output_printf(out, "    %.*s) command+=\" ${COMP_WORDS[2]}\" ;;\n", first_length(*c),
+                          (*c)->name);
     }
     output_text(out, "  esac\n  COMPREPLY=()\n  if ((COMP_CWORD == 1)); then\n    words='");
     for (const command *const *c = commands; (*c); c++) {
-        if (!is_new_word(c))
-            continue;
-        print_first_word(out, *c);
-        output_char(out, ' ');
+        if (is_new_word(c))
+            output_printf(out, "%.*s ", first_length(*c), (*c)->name);
     }
     output_text(out, "--help --version'\n");
     for (const command *const *c = commands; (*c); c++) {
         if (!begins_group(c))
             continue;
-        output_text(out, "  elif ((COMP_CWORD == 2)) && [[ ${COMP_WORDS[1]} == ");
-        print_first_word(out, *c);
-        output_text(out, " ]]; then\n    words='");
+        output_printf(
+            out, "  elif ((COMP_CWORD == 2)) && [[ ${COMP_WORDS[1]} == %.*s ]]; then\n    words='",
+            first_length(*c), (*c)->name);
         print_second_words(out, c);
         output_text(out, "'\n");
     }
@@ -281,9 +278,7 @@ static bool print_zsh(output *out)
     for (const command *const *c = commands; (*c); c++) {
         if (!is_new_word(c))
             continue;
-        output_text(out, " '");
-        print_first_word(out, *c);
-        output_char(out, '[');
+        output_printf(out, " '%.*s[", first_length(*c), (*c)->name);
         quoted(out, begins_group(c) ? group_summary(*c) : (*c)->summary, "[]:\\");
         output_text(out, "]'");
     }
@@ -291,9 +286,10 @@ static bool print_zsh(output *out)
     for (const command *const *c = commands; (*c); c++) {
         if (!begins_group(c))
             continue;
-        output_text(out, "  if [[ $command == ");
-        print_first_word(out, *c);
-        output_text(out, " ]]; then\n    if ((CURRENT == 3)); then\n      _values command ");
+        output_printf(out,
+                      "  if [[ $command == %.*s ]]; then\n    if ((CURRENT == 3)); then\n"
+                      "      _values command ",
+                      first_length(*c), (*c)->name);
         print_second_words(out, c);
         output_text(out, "\n      return\n    fi\n    command+=\" $words[3]\"\n    shift words\n"
                          "    ((CURRENT--))\n  fi\n");
@@ -359,17 +355,17 @@ static bool print_fish(output *out)
         const char *space = strchr((*c)->name, ' ');
         if (begins_group(c)) {
             group = c;
-            output_text(out, "complete -c pluck -f -n __fish_use_subcommand -a ");
-            print_first_word(out, *c);
-            output_printf(out, " -d '%s'\n", group_summary(*c));
+            output_printf(out, "complete -c pluck -f -n __fish_use_subcommand -a %.*s -d '%s'\n",
+                          first_length(*c), (*c)->name, group_summary(*c));
         }
         output_text(out, "complete -c pluck -f -n ");
         if (!space) {
             output_printf(out, "__fish_use_subcommand -a %s", (*c)->name);
         } else {
-            output_text(out, "'__fish_seen_subcommand_from ");
-            print_first_word(out, *c);
-            output_text(out, "; and not __fish_seen_subcommand_from ");
+            output_printf(out,
+                          "'__fish_seen_subcommand_from %.*s; and not "
+                          "__fish_seen_subcommand_from ",
+                          first_length(*c), (*c)->name);
             print_second_words(out, group);
             output_printf(out, "' -a %s", space + 1);
         }

@@ -150,8 +150,7 @@ const command *command_find(const char *const *words, size_t n_words, size_t *n_
  * Returns EXIT_USAGE. */
 int command_unknown(const char *first, const char *second);
 
-/* Finds what the words after the command's name say, and runs it or prints its help. Returns an
- * exit code. */
+/* Finds what the words after the command's name say, and runs it or prints its help. */
 int command_run(const command *c, int n_words, char **words);
 
 /* A number as JSON has it: people also type .8, 1., +1 and 007. false: not a number. */

@@ -6,8 +6,7 @@
 
 #include "flags.h"
 
-/* The list of commands: "pluck help"; or with group those of a group ("config"). Returns an exit
- * code, after complain() if it is not EXIT_DONE. */
+/* The list of commands: "pluck help"; or with group those of a group ("config"). */
 int help_topic(const char *group);
 
 /* The few lines that "pluck" alone prints. */
@@ -54,10 +53,8 @@ void describe_range(const pluck_param *param, char *text, size_t capacity);
 /* Whether a parameter's value is a number, with a range and a default. */
 bool is_number(const pluck_param *param);
 
-/* "k = 40, min_keep = 1"; params is laid out as the stage's table says. */
-void print_params(output *out, const pluck_stage *stage, const void *params);
-
-/* {"k":40,"min_keep":1} */
-void print_params_json(output *out, const pluck_stage *stage, const void *params);
+/* "k = 40, min_keep = 1", or {"k":40,"min_keep":1}; params is laid out as the stage's table
+ * says. */
+void print_params(output *out, const pluck_stage *stage, const void *params, bool is_json);
 
 #endif

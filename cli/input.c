@@ -106,6 +106,19 @@ pluck_status read_logits(pluck_dump *dump, uint64_t row, float *scratch, pluck_l
     return status;
 }
 
+void widen_row(pluck_logits row, float *values)
+{
+    enum { AT_ONCE = 256 };
+    double block[AT_ONCE];
+    size_t n = row.n_vocab, value_bytes = pluck_dtype_size_bytes(row.dtype);
+    for (size_t at = 0; at < n; at += AT_ONCE) {
+        size_t n_now = n - at < AT_ONCE ? n - at : AT_ONCE;
+        plk_widen_double((const char *)row.data + at * value_bytes, row.dtype, n_now, block);
+        for (size_t i = 0; i < n_now; i++)
+            values[at + i] = (float)block[i];
+    }
+}
+
 int texts_open(token_texts *texts, const vocab_flags *flags)
 {
     pluck_error err;

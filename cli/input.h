@@ -1,7 +1,6 @@
 /*
  * What a command reads: dumps, which of their rows, the tokens that followed, and the texts of
- * tokens. Every function that returns an int returns an exit code, after complain() if it is not
- * EXIT_DONE.
+ * tokens.
  */
 #ifndef CLI_INPUT_H
 #define CLI_INPUT_H
@@ -39,6 +38,10 @@ void source_close(source *src);
 /* pluck_dump_read() without the target. */
 pluck_status read_logits(pluck_dump *dump, uint64_t row, float *scratch, pluck_logits *logits,
                          pluck_error *err);
+
+/* The values of a row as floats; f16 and bf16 are widened exactly. values may be those of the row
+ * if they are floats. */
+void widen_row(pluck_logits row, float *values);
 
 /* The texts of tokens: those of --vocab, or of a dump whose rows name their tokens so. */
 typedef struct token_texts {
@@ -85,8 +88,7 @@ int rows_read(const char *text, row_range *range);
 int rows_read_one(const char *text, row_range *range);
 
 /* The rows of a dump with n_rows rows (PLUCK_DUMP_ROWS_UNKNOWN for a stream) that the range means:
- * *first .. *end - 1. A range is clipped, as in Python; a single row must exist. Returns an exit
- * code, after complain() about path if it is not EXIT_DONE. */
+ * *first .. *end - 1. A range is clipped, as in Python; a single row must exist. */
 int rows_resolve(const row_range *range, uint64_t n_rows, const char *path, uint64_t *first,
                  uint64_t *end);
 
@@ -99,13 +101,12 @@ typedef struct targets {
 
 /* Opens path if it is given (then the file must have one target for each row of src, if
  * their number is known), else takes those of the dump, if it has any; else t->is_known is false.
- * dump_name stands for src in messages. Returns an exit code, after complain() if it is not
- * EXIT_DONE. */
+ * dump_name stands for src in messages. */
 int targets_open(targets *t, const char *path, const source *src, const char *dump_name);
 void targets_close(targets *t);
 
 /* The target of row number row, which has been read as read, in *token: PLUCK_NO_TOKEN where there
- * is none. Returns an exit code, after complain() if it is not EXIT_DONE. Many threads may ask. */
+ * is none. Many threads may ask. */
 int targets_get(const targets *t, uint64_t row, const pluck_dump_row *read, pluck_token *token);
 
 /*

@@ -175,13 +175,15 @@ bool flag_set_add_keys(flag_set *set, size_t at)
     return true;
 }
 
-static void print_bias_map(output *out, const pluck_bias_map *map)
+static void print_bias_map(output *out, const pluck_bias_map *map, bool is_json)
 {
+    const char *comma = is_json ? "," : ", ";
     output_char(out, '{');
     for (size_t i = 0; i < map->n; i++) {
-        output_printf(out, "%s%u: ", i > 0 ? ", " : "", (unsigned)map->items[i].token);
+        output_printf(out, is_json ? "%s\"%u\":" : "%s%u: ", i > 0 ? comma : "",
+                      (unsigned)map->items[i].token);
         if (map->items[i].bias < -1e300)
-            output_text(out, "ban");
+            output_text(out, is_json ? "false" : "ban");
         else
             output_double(out, map->items[i].bias);
     }
@@ -206,11 +208,11 @@ static void print_sequences(output *out, const pluck_sequences *sequences)
     output_char(out, ']');
 }
 
-static void print_value(output *out, pluck_param_type type, const void *value)
+static void print_value(output *out, pluck_param_type type, const void *value, bool is_json)
 {
     switch (type) {
     case PLUCK_PARAM_BIAS_MAP:
-        print_bias_map(out, value);
+        print_bias_map(out, value, is_json);
         break;
     case PLUCK_PARAM_INTEGER:
         output_printf(out, "%lld", (long long)*(const int64_t *)value);
@@ -230,42 +232,14 @@ static void print_value(output *out, pluck_param_type type, const void *value)
     }
 }
 
-void print_params(output *out, const pluck_stage *stage, const void *params)
+void print_params(output *out, const pluck_stage *stage, const void *params, bool is_json)
 {
+    const char *comma = is_json ? "," : ", ";
+    output_text(out, is_json ? "{" : "");
     for (size_t i = 0; i < stage->n_params; i++) {
         const pluck_param *p = &stage->params[i];
-        const void *value = (const char *)params + p->offset_bytes;
-        output_printf(out, "%s%s = ", i > 0 ? ", " : "", p->name);
-        print_value(out, p->type, value);
+        output_printf(out, is_json ? "%s\"%s\":" : "%s%s = ", i > 0 ? comma : "", p->name);
+        print_value(out, p->type, (const char *)params + p->offset_bytes, is_json);
     }
-}
-
-static void json_bias_map(output *out, const pluck_bias_map *map)
-{
-    json_open(out, NULL, '{');
-    for (size_t i = 0; i < map->n; i++) {
-        char key[16];
-        snprintf(key, sizeof key, "%u", (unsigned)map->items[i].token);
-        json_key(out, key);
-        if (map->items[i].bias < -1e300)
-            output_text(out, "false");
-        else
-            output_double(out, map->items[i].bias);
-    }
-    output_char(out, '}');
-}
-
-void print_params_json(output *out, const pluck_stage *stage, const void *params)
-{
-    json_open(out, NULL, '{');
-    for (size_t i = 0; i < stage->n_params; i++) {
-        const pluck_param *p = &stage->params[i];
-        const void *value = (const char *)params + p->offset_bytes;
-        json_key(out, p->name);
-        if (p->type == PLUCK_PARAM_BIAS_MAP)
-            json_bias_map(out, value);
-        else
-            print_value(out, p->type, value);
-    }
-    output_char(out, '}');
+    output_text(out, is_json ? "}" : "");
 }

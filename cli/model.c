@@ -167,43 +167,6 @@ void head_model_close(head_model *model)
     *model = (head_model){.text = NULL};
 }
 
-/* The 16 bits at data as f16: the exponent is rebased by a multiplication, which is exact. */
-static float f16_value(uint32_t bits)
-{
-    uint32_t sign = (bits & 0x8000u) << 16, rest = bits & 0x7fffu;
-    float value;
-    uint32_t wide = rest << 13;
-    if (rest >= 0x7c00u) {
-        wide |= 0x7f800000u;
-        memcpy(&value, &wide, sizeof value);
-    } else {
-        memcpy(&value, &wide, sizeof value);
-        value *= 0x1p112f;
-    }
-    memcpy(&wide, &value, sizeof wide);
-    wide |= sign;
-    memcpy(&value, &wide, sizeof value);
-    return value;
-}
-
-void widen_row(pluck_logits row, float *values)
-{
-    const unsigned char *bytes = row.data;
-    if (row.dtype == PLUCK_F32) {
-        memmove(values, bytes, row.n_vocab * sizeof *values);
-        return;
-    }
-    for (uint32_t i = 0; i < row.n_vocab; i++) {
-        uint16_t bits;
-        memcpy(&bits, bytes + 2 * (size_t)i, sizeof bits);
-        uint32_t wide = (uint32_t)bits << 16;
-        if (row.dtype == PLUCK_F16)
-            values[i] = f16_value(bits);
-        else
-            memcpy(&values[i], &wide, sizeof wide);
-    }
-}
-
 int float_rows_read(float_rows *rows, const input_flags *input, const char *path)
 {
     source src;

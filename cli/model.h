@@ -27,8 +27,8 @@ typedef struct head_model {
 } head_model;
 
 /* Opens path, recognised by its content: a fastText model, a .npy file with the weights [tokens,
- * dim] of a dense head (and flags->bias), or a .safetensors file. Returns an exit code, after
- * complain() if it is not EXIT_DONE; then nothing is open. */
+ * dim] of a dense head (and flags->bias), or a .safetensors file. If it fails
+ * nothing is open. */
 int head_model_open(head_model *model, const head_flags *flags, const input_flags *input,
                     const char *path);
 void head_model_close(head_model *model);
@@ -50,16 +50,12 @@ typedef struct float_rows {
     plk_shape shape; /* of the rows, as source_shape() gives it */
 } float_rows;
 
-/* The values of a row as floats; f16 and bf16 are widened exactly. */
-void widen_row(pluck_logits row, float *values);
-
-/* Reads path ("-": standard input). Returns an exit code, after complain() if it is not EXIT_DONE;
- * then nothing is held. */
+/* Reads path ("-": standard input). If it fails nothing is held. */
 int float_rows_read(float_rows *rows, const input_flags *input, const char *path);
 void float_rows_free(float_rows *rows);
 
 /* Integers from .npy or text (file/array_file.h). *shape is theirs; for NULL only one axis may
- * be longer than 1. values is freed by the caller. Returns an exit code as float_rows_read(). */
+ * be longer than 1. The caller frees *values, which is NULL after a failure. */
 int integers_read(const char *path, int64_t **values, size_t *n, plk_shape *shape);
 
 /* Pairs of hidden states and tokens; all zero: none. */
@@ -68,8 +64,7 @@ typedef struct pair_set {
     pluck_token *targets;
 } pair_set;
 
-/* Reads both files, which must have the same number of rows. Returns an exit code, after complain()
- * if it is not EXIT_DONE; then nothing is held. */
+/* Reads both files, which must have the same number of rows. If it fails nothing is held. */
 int pairs_read(pair_set *pairs, const input_flags *input, const char *hidden, const char *targets);
 void pairs_free(pair_set *pairs);
 
@@ -78,7 +73,7 @@ void pairs_free(pair_set *pairs);
 int pairs_check(const pair_set *pairs, const char *hidden, const char *targets, uint32_t n_tokens,
                 uint32_t dim);
 
-/* Mean of -ln p(target | hidden), in nats. Returns an exit code as pairs_read(). */
+/* Mean of -ln p(target | hidden), in nats. */
 int pairs_loss(const pair_set *pairs, const pluck_head *head, uint32_t n_threads, double *loss);
 
 /*
@@ -102,15 +97,14 @@ typedef struct line_reader {
     size_t n_lines, lines_capacity;
 } line_reader;
 
-/* path, or standard input for NULL and "-". Returns an exit code, after complain() if it is not
- * EXIT_DONE; then nothing is open. */
+/* path, or standard input for NULL and "-". If it fails nothing is open. */
 int lines_open(line_reader *reader, const char *path);
 void lines_close(line_reader *reader);
 
 /*
  * The next lines: lines[0 .. n_lines - 1], valid until the next call. None is the end of the text;
  * the last line need not have a newline. The word "</s>" ends a line as a newline does, with one
- * space after it: fastText reads its input so. Returns an exit code as lines_open().
+ * space after it: fastText reads its input so.
  */
 int lines_next(line_reader *reader);
 

@@ -1,6 +1,9 @@
 /*
  * What the command writes: messages and the exit status that goes with them, results, tables,
  * progress, charts.
+ *
+ * A function of the command that returns an int returns an exit code, and has called complain() if
+ * that is not EXIT_DONE, unless its comment says something else.
  */
 #ifndef CLI_OUTPUT_H
 #define CLI_OUTPUT_H
@@ -91,8 +94,7 @@ typedef struct output {
 } output;
 
 /* Opens path, or standard output if path is NULL or "-"; whether path may be written to was decided
- * before the command ran, see run_files.h. Returns an exit code, after complain() if it is not
- * EXIT_DONE; then nothing is open. */
+ * before the command ran, see run_files.h. If it fails nothing is open. */
 int output_open(output *out, const char *path);
 
 /* The width of the screen: COLUMNS, else what the terminal says, else otherwise. */

@@ -9,8 +9,8 @@
 
 /* Refuses outputs that would destroy something, before anything is read: one that is an input or
  * another output too, whatever their paths are, a directory, a folder that cannot be written to.
- * more is the path of an output that has no flag, or NULL. Returns an exit code, after complain()
- * if it is not EXIT_DONE. Tells shortened_watch_files() the inputs. */
+ * more is the path of an output that has no flag, or NULL. Tells shortened_watch_files() the
+ * inputs. */
 int run_files_check(const call *c, const char *more);
 
 /* Opens standard output for the results of a command, or standard error if a file that a flag names

@@ -287,11 +287,6 @@ int setup_tokens(const char *name, const char *ids, token_list *list)
     return EXIT_DONE;
 }
 
-int setup_prompt(const char *ids, token_list *list)
-{
-    return setup_tokens("prompt-tokens", ids, list);
-}
-
 int setup_tokens_check(const char *name, const token_list *list, uint32_t n_vocab)
 {
     for (size_t i = 0; i < list->n; i++)
@@ -299,11 +294,6 @@ int setup_tokens_check(const char *name, const token_list *list, uint32_t n_voca
             return complain(EXIT_DATA, "--%s: token %d is outside the vocabulary of %u tokens",
                             name, (int)list->tokens[i], (unsigned)n_vocab);
     return EXIT_DONE;
-}
-
-int setup_prompt_check(const token_list *list, uint32_t n_vocab)
-{
-    return setup_tokens_check("prompt-tokens", list, n_vocab);
 }
 
 pluck_status setup_stream(pluck_sampler *sampler, uint64_t stream, const token_list *prompt,

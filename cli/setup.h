@@ -1,6 +1,6 @@
 /*
- * From the command line to the objects of the library. Every function returns an exit code, after
- * complain() if it is not EXIT_DONE; then its output is NULL or empty.
+ * From the command line to the objects of the library. After a failure the output of a
+ * function is NULL or empty.
  */
 #ifndef CLI_SETUP_H
 #define CLI_SETUP_H
@@ -35,12 +35,6 @@ int setup_tokens(const char *name, const char *ids, token_list *list);
 
 /* Whether they are below n_vocab; else EXIT_DATA after complain(). */
 int setup_tokens_check(const char *name, const token_list *list, uint32_t n_vocab);
-
-/* --prompt-tokens; freed with free(list->tokens). */
-int setup_prompt(const char *ids, token_list *list);
-
-/* Whether its tokens are below n_vocab; else EXIT_DATA after complain(). */
-int setup_prompt_check(const token_list *list, uint32_t n_vocab);
 
 /* Puts a sampler at the start of a stream: the prompt is what came before. */
 pluck_status setup_stream(pluck_sampler *sampler, uint64_t stream, const token_list *prompt,

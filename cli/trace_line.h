@@ -60,8 +60,7 @@ typedef struct line_source {
     size_t n, capacity;
 } line_source;
 
-/* Reads the next line that is not blank. Returns an exit code, after complain() if it is not
- * EXIT_DONE; *is_end if there is none. */
+/* Reads the next line that is not blank; *is_end if there is none. */
 int next_line(line_source *lines, bool *is_end);
 
 /* What it says. Freed with replay_line_free(); the configuration is part of the text. */
@@ -73,8 +72,7 @@ typedef struct replay_line {
     draw_record record;
 } replay_line;
 
-/* Returns an exit code, after complain() with the number of the line if it is not EXIT_DONE; then
- * there is nothing to free. */
+/* Messages have the number of the line. If it fails there is nothing to free. */
 int replay_line_read(const line_source *lines, replay_line *line);
 void replay_line_free(replay_line *line);
 

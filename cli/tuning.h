@@ -65,8 +65,7 @@ typedef struct tuning {
 } tuning;
 
 /* Opens what the arguments name and checks them, reads the dump, closes. tuning_close() is due
- * after the others even if they failed. Each returns an exit code, after complain() if it is not
- * EXIT_DONE. */
+ * after the others even if they failed. */
 int tuning_open(tuning *t, const tuning_flags *flags, const char *path);
 int tuning_run(tuning *t);
 void tuning_close(tuning *t);

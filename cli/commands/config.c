@@ -46,7 +46,7 @@ static void print_stages(output *out, const pluck_config *config)
         if (stage->n_params > 0) {
             output_printf(out, "%*s",
                           strlen(stage->name) < 20 ? (int)(20 - strlen(stage->name)) : 1, "");
-            print_params(out, stage, part.params);
+            print_params(out, stage, part.params, false);
         }
         output_printf(out, "%s\n", part.is_neutral ? "  (does nothing: left out)" : "");
     }

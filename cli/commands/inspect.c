@@ -92,7 +92,7 @@ static int inspect_row(inspection *in, source *src, const pluck_config *config,
     if (code == EXIT_DONE)
         code = texts_check(&in->texts, in->name, src->dump, src->info.n_vocab);
     if (code == EXIT_DONE)
-        code = setup_prompt_check(&lists[0], src->info.n_vocab);
+        code = setup_tokens_check("prompt-tokens", &lists[0], src->info.n_vocab);
     if (code == EXIT_DONE)
         code = setup_tokens_check("token", &lists[1], src->info.n_vocab);
     if (code == EXIT_DONE)
@@ -143,7 +143,7 @@ static int run(const void *given)
     if (code == EXIT_DONE)
         code = setup_seed(config);
     if (code == EXIT_DONE)
-        code = setup_prompt(flags->prompt_tokens, &lists[0]);
+        code = setup_tokens("prompt-tokens", flags->prompt_tokens, &lists[0]);
     if (code == EXIT_DONE)
         code = setup_tokens("token", flags->token, &lists[1]);
     if (code == EXIT_DONE && flags->token && !flags->explain)

@@ -55,48 +55,21 @@ static style find_style(const inspection *in, const output *out)
     return s;
 }
 
-static void print_stages(const inspection *in, output *out, const style *s)
-{
-    static const table_column columns[] = {
-        {.title = "stage", .width = -22},
-        {.title = "survivors", .width = 10},
-        {.title = "mass", .width = 9, .format = "%.6f"},
-        {.title = "entropy", .width = 9, .format = "%.4f"},
-        {.title = "effective", .width = 10, .format = "%.2f"},
-    };
-    output_char(out, '\n');
-    table t = table_begin(out, columns, 5, s->codes.head, s->codes.off);
-    for (size_t i = 0; i < in->report->n_stages; i++) {
-        const pluck_stage_report *r = in->report->stages[i];
-        table_word(&t, r->stage);
-        table_count(&t, r->n_survivors);
-        table_number(&t, r->mass);
-        table_number(&t, r->entropy);
-        table_number(&t, exp(r->entropy));
-        table_end_row(&t);
-    }
-}
-
 static void print_top(const inspection *in, output *out, const style *s)
 {
-    static const table_column columns[] = {
+    bool has_text = in->texts.name != NULL;
+    table_column columns[] = {
         {.title = "rank", .width = 6},
         {.title = "token", .width = 8},
         {.title = "text", .width = -(OUTPUT_CELL_COLUMNS + 1), .gap = 1},
-        {.title = "p", .width = 9, .format = "%.6f"},
+        {.title = "p", .width = 9, .format = "%.6f", .gap = !has_text},
         {.title = "sum", .width = 9, .format = "%.6f"},
     };
-    static const table_column without_text[] = {
-        {.title = "rank", .width = 6},
-        {.title = "token", .width = 8},
-        {.title = "p", .width = 9, .format = "%.6f", .gap = 1},
-        {.title = "sum", .width = 9, .format = "%.6f"},
-    };
-    bool has_text = in->texts.name != NULL;
+    if (!has_text)
+        memmove(&columns[2], &columns[3], 2 * sizeof *columns);
     double cumulative = 0.0;
     output_char(out, '\n');
-    table t = table_begin(out, has_text ? columns : without_text, has_text ? 5 : 4, s->codes.head,
-                          s->codes.off);
+    table t = table_begin(out, columns, has_text ? 5 : 4, s->codes.head, s->codes.off);
     for (uint32_t i = 0; i < in->n_top; i++) {
         double p = (double)in->top[i].prob;
         cumulative += p;
@@ -229,9 +202,11 @@ static void print_facts(const inspection *in, output *out, const pluck_stage_rep
     print_edits(in, out, r);
 }
 
-static void explain_stages(const inspection *in, output *out, const paint *codes)
+/* With --explain, each in bold and followed by its facts. */
+static void print_stages(const inspection *in, output *out, const paint *codes)
 {
-    static const table_column columns[] = {
+    bool is_explained = in->flags->explain;
+    table_column columns[] = {
         {.title = "stage", .width = -22},
         {.title = "survivors", .width = 10},
         {.title = "removed", .width = 10},
@@ -239,20 +214,24 @@ static void explain_stages(const inspection *in, output *out, const paint *codes
         {.title = "entropy", .width = 9, .format = "%.4f"},
         {.title = "effective", .width = 10, .format = "%.2f"},
     };
+    if (!is_explained)
+        memmove(&columns[2], &columns[3], 3 * sizeof *columns);
     output_char(out, '\n');
-    table t = table_begin(out, columns, 6, codes->head, codes->off);
+    table t = table_begin(out, columns, is_explained ? 6 : 5, codes->head, codes->off);
     for (size_t i = 0; i < in->report->n_stages; i++) {
         const pluck_stage_report *r = in->report->stages[i];
-        output_text(out, codes->head);
+        output_text(out, is_explained ? codes->head : "");
         table_word(&t, r->stage);
         table_count(&t, r->n_survivors);
-        table_count(&t, r->n_removed);
+        if (is_explained)
+            table_count(&t, r->n_removed);
         table_number(&t, r->mass);
         table_number(&t, r->entropy);
         table_number(&t, exp(r->entropy));
-        output_text(out, codes->off);
+        output_text(out, is_explained ? codes->off : "");
         table_end_row(&t);
-        print_facts(in, out, r);
+        if (is_explained)
+            print_facts(in, out, r);
     }
 }
 
@@ -367,7 +346,7 @@ static void explain_json_stage(const pluck_stage_report *r, output *out)
     static const char *const bounds[] = {"none", "formula", "worst_kept", "best_kept", "band"};
     json_key(out, "params");
     if (r->info)
-        print_params_json(out, r->info, r->params);
+        print_params(out, r->info, r->params, true);
     else
         output_text(out, "{}");
     json_count(out, "removed", r->n_removed);
@@ -447,12 +426,9 @@ void inspect_print_text(const inspection *in, output *out)
                   (unsigned)in->n_vocab);
     output_printf(out, "entropy %.4f nats, effective %.2f tokens, survivors %u\n", in->entropy,
                   exp(in->entropy), (unsigned)in->n_survivors);
-    if (in->flags->explain) {
-        explain_stages(in, out, &s.codes);
+    print_stages(in, out, &s.codes);
+    if (in->flags->explain)
         print_draw(in, out, &s.codes);
-    } else {
-        print_stages(in, out, &s);
-    }
     for (size_t i = 0; in->flags->explain && i < in->report->n_tokens; i++)
         print_fate(in, out, in->report->tokens[i], &s.codes);
     if (in->n_top > 0)

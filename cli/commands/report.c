@@ -30,32 +30,6 @@ static int best_first(const void *left, const void *right)
     return a->token < b->token ? -1 : 1;
 }
 
-static float half_value(uint16_t bits, pluck_dtype dtype)
-{
-    if (dtype == PLUCK_BF16) {
-        uint32_t wide = (uint32_t)bits << 16;
-        float value;
-        memcpy(&value, &wide, sizeof value);
-        return value;
-    }
-    int exponent = bits >> 10 & 31, fraction = bits & 1023;
-    double value = exponent == 0 ? ldexp(fraction, -24) : ldexp(1024 + fraction, exponent - 25);
-    double finite = exponent < 31 ? value : fraction != 0 ? (double)NAN : (double)INFINITY;
-    return (float)(bits & 0x8000 ? -finite : finite);
-}
-
-static float logit_at(pluck_logits logits, uint32_t i)
-{
-    if (logits.dtype == PLUCK_F32) {
-        float value;
-        memcpy(&value, (const char *)logits.data + (size_t)i * sizeof value, sizeof value);
-        return value;
-    }
-    uint16_t bits;
-    memcpy(&bits, (const char *)logits.data + (size_t)i * sizeof bits, sizeof bits);
-    return half_value(bits, logits.dtype);
-}
-
 static void write_base64(output *out, const ranked *row, size_t n)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -170,8 +144,9 @@ static int explore_row(const report *r, output *out, size_t dump, uint64_t index
     if (code != EXIT_DONE)
         return code;
     size_t n = 0;
+    widen_row(read.logits, d->t.src.scratch);
     for (uint32_t i = 0; i < read.logits.n_vocab; i++) {
-        float logit = logit_at(read.logits, i);
+        float logit = d->t.src.scratch[i];
         if (isnan(logit) || logit == INFINITY)
             return complain(EXIT_DATA, "%s: row %llu: the logit of token %u is NaN or +inf",
                             d->t.name, (unsigned long long)index, (unsigned)i);
@@ -306,9 +281,9 @@ static int study_dump(report *r, report_dump *d, const char *path)
     d->n_explored = (size_t)(n < wanted ? n : wanted > 0 ? wanted : 1);
     pluck_status status = measure_rows(d, &err);
     if (status == PLUCK_OK)
-        status = count_survivors(d, "{\"top_p\": 0.95}", d->series.nucleus[0], &err);
+        status = count_survivors(d, "{\"top_p\": 0.95}", d->series.nucleus[1], &err);
     if (status == PLUCK_OK)
-        status = count_survivors(d, "{\"min_p\": 0.05}", d->series.nucleus[1], &err);
+        status = count_survivors(d, "{\"min_p\": 0.05}", d->series.nucleus[0], &err);
     return complain_about(d->t.name, status, &err);
 }
 

@@ -31,7 +31,7 @@ typedef struct report_series {
     double x[REPORT_POINTS];
     double entropy[2][REPORT_POINTS], effective[2][REPORT_POINTS]; /* T = 1, fitted */
     double rows[REPORT_POINTS];
-    double nucleus[2][REPORT_POINTS]; /* tokens that survive top_p 0.95, min_p 0.05 */
+    double nucleus[2][REPORT_POINTS]; /* tokens that survive min_p 0.05, top_p 0.95 */
 } report_series;
 
 typedef struct report_dump {
@@ -48,7 +48,7 @@ typedef struct report {
     token_texts texts;
 } report;
 
-/* The whole page. Returns an exit code, after complain() if it is not EXIT_DONE. */
+/* The whole page. */
 int report_write(const report *r, output *out);
 
 /* The data of the explorer: the contents of a JSON script element. */

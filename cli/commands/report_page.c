@@ -212,13 +212,14 @@ static void write_figure(output *out, const chart *c, const char *caption)
     output_printf(out, "<figcaption>%s</figcaption>\n</figure>\n", caption);
 }
 
+/* Of one series, without a name, or of two. */
 static chart chart_of_rows(const report_series *s, const char *title, const char *label,
-                           const double y[2][REPORT_POINTS], const char *fitted)
+                           const double y[2][REPORT_POINTS], const char *first, const char *second)
 {
     chart c = {.title = title, .x_label = "row", .y_label = label};
-    c.n_series = fitted ? 2 : 1;
+    c.n_series = second ? 2 : 1;
     for (size_t k = 0; k < c.n_series; k++)
-        c.series[k] = (chart_series){.name = !fitted || k == 1 ? fitted : "T = 1",
+        c.series[k] = (chart_series){.name = k == 1 ? second : first,
                                      .x = s->x,
                                      .y = y[k],
                                      .n = s->n,
@@ -233,6 +234,7 @@ static void write_charts(const report_dump *d, tuning_points *points, output *ou
     bool is_mean = d->t.data.end - d->t.data.first > REPORT_POINTS;
     char fitted[TUNING_NAME_BYTES];
     const char *name = d->t.has_targets ? tuning_fitted_name(&d->t, fitted) : NULL;
+    const char *plain = name ? "T = 1" : NULL;
     output_text(out, "<div class=\"charts\">\n");
     if (d->t.has_targets) {
         chart curve = tuning_chart_of_curve(&d->t);
@@ -245,24 +247,15 @@ static void write_charts(const report_dump *d, tuning_points *points, output *ou
                      "How often the best token followed, by how probable it was said to be. On the "
                      "diagonal a model is calibrated. Rings are means of fewer than 10 rows.");
     }
-    chart entropy = chart_of_rows(s, "Entropy over positions", "nats", s->entropy, name);
+    chart entropy = chart_of_rows(s, "Entropy over positions", "nats", s->entropy, plain, name);
     write_figure(out, &entropy, is_mean ? "Means over consecutive rows." : "One point per row.");
     chart effective =
-        chart_of_rows(s, "Perplexity over positions", "exp(entropy)", s->effective, name);
+        chart_of_rows(s, "Perplexity over positions", "exp(entropy)", s->effective, plain, name);
     effective.is_log_y = true;
     write_figure(out, &effective, "How many equally likely tokens would be as uncertain.");
-    chart nucleus = {.title = "Nucleus size over rows",
-                     .x_label = "row",
-                     .y_label = "tokens",
-                     .is_log_y = true,
-                     .n_series = 2};
-    for (size_t k = 0; k < 2; k++)
-        nucleus.series[k] = (chart_series){.name = k == 0 ? "min-p 0.05" : "top-p 0.95",
-                                           .x = s->x,
-                                           .y = s->nucleus[1 - k],
-                                           .n = s->n,
-                                           .has_line = true,
-                                           .has_dots = s->n <= 70};
+    chart nucleus = chart_of_rows(s, "Nucleus size over rows", "tokens", s->nucleus, "min-p 0.05",
+                                  "top-p 0.95");
+    nucleus.is_log_y = true;
     write_figure(out, &nucleus,
                  is_mean ? "Tokens that each truncation keeps on its own, at T = 1: means over "
                            "consecutive rows."

@@ -458,7 +458,7 @@ static int sample_dump(run *all, size_t index)
     if (code == EXIT_DONE)
         code = texts_check(&all->texts, j.name, j.src.dump, j.src.info.n_vocab);
     if (code == EXIT_DONE)
-        code = setup_prompt_check(&all->prompt, j.src.info.n_vocab);
+        code = setup_tokens_check("prompt-tokens", &all->prompt, j.src.info.n_vocab);
     if (code == EXIT_DONE)
         code = rows_resolve(&all->range, j.src.info.n_rows, j.name, &first, &end);
     if (code == EXIT_DONE)
@@ -512,7 +512,7 @@ static int prepare(run *all)
     if (code == EXIT_DONE)
         code = setup_isa(flags->isa, &all->isa);
     if (code == EXIT_DONE)
-        code = setup_prompt(flags->prompt_tokens, &all->prompt);
+        code = setup_tokens("prompt-tokens", flags->prompt_tokens, &all->prompt);
     if (code == EXIT_DONE)
         code = setup_config(&flags->config, &all->config);
     if (code == EXIT_DONE)
