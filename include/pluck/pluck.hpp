@@ -241,23 +241,21 @@ public:
     pluck_token sample(pluck_logits row) { return result<pluck_token>(pluck_sampler_sample, row); }
     pluck_draw draw(pluck_logits row) { return result<pluck_draw>(pluck_sampler_draw, row); }
     void accept(pluck_token token) { call(pluck_sampler_accept, get(), token); }
-    void accept(span<const pluck_token> tokens)
-    {
-        call(pluck_sampler_accept_many, get(), tokens.data(), tokens.size());
-    }
-    void prompt(span<const pluck_token> tokens)
-    {
-        call(pluck_sampler_prompt, get(), tokens.data(), tokens.size());
-    }
+    void accept(span<const pluck_token> tokens) { give(pluck_sampler_accept_many, tokens); }
+    void prompt(span<const pluck_token> tokens) { give(pluck_sampler_prompt, tokens); }
     void rewind(uint32_t n) { call(pluck_sampler_rewind, get(), n); }
     void reset() { call(pluck_sampler_reset, get()); }
     void start(uint64_t seed, uint64_t stream) { call(pluck_sampler_start, get(), seed, stream); }
     void set_position(uint64_t position) { call(pluck_sampler_set_position, get(), position); }
-    void set_mask(span<const int32_t> words)
-    {
-        call(pluck_sampler_set_mask, get(), words.data(), words.size());
-    }
+    void reconfigure(const config &c) { call(pluck_sampler_reconfigure, get(), c.get()); }
+    void set_mask(span<const int32_t> words) { give(pluck_sampler_set_mask, words); }
     uint64_t position() const noexcept { return pluck_sampler_position(get()); }
+    std::vector<pluck_token> history() const
+    {
+        std::vector<pluck_token> tokens(pluck_sampler_history(get(), nullptr, 0));
+        pluck_sampler_history(get(), tokens.data(), tokens.size());
+        return tokens;
+    }
 
     std::vector<pluck_prob> distribution(pluck_logits row)
     {
@@ -283,13 +281,14 @@ public:
         call(pluck_sampler_save, get(), bytes.data(), bytes.size(), &n_bytes);
         return bytes;
     }
-    void restore(span<const unsigned char> bytes)
-    {
-        call(pluck_sampler_restore, get(), bytes.data(), bytes.size());
-    }
+    void restore(span<const unsigned char> bytes) { give(pluck_sampler_restore, bytes); }
 
 private:
     explicit sampler(handle &&made) noexcept : handle(std::move(made)) {}
+    template <class F, class T> void give(F function, span<T> items)
+    {
+        call(function, get(), items.data(), items.size());
+    }
     template <class Result>
     Result result(pluck_status (*function)(pluck_sampler *, pluck_logits, Result *, pluck_error *),
                   pluck_logits row)

@@ -43,8 +43,8 @@ typedef struct pluck_sampler_options {
     uint64_t stream;     /* which of the 2^64 independent random streams of the seed */
     uint32_t max_rewind; /* accepted tokens that can be undone; 0: PLUCK_DEFAULT_MAX_REWIND */
     /* At least this many of the last accepted tokens can be read back with pluck_sampler_history(),
-     * even if no stage looks back on them, and after any rewind. Each takes 8 bytes. UINT64_MAX:
-     * all. */
+     * and serve the stages of a new configuration, even if no stage looks back on them now, and
+     * after any rewind. Each takes 8 bytes. UINT64_MAX: all. */
     uint64_t keep_history;
     const pluck_allocator *allocator; /* NULL: malloc and free */
     pluck_workspace *workspace;       /* borrowed; NULL: the sampler has memory of its own */
@@ -130,14 +130,31 @@ PLUCK_API pluck_status pluck_sampler_set_position(pluck_sampler *sampler, uint64
                                                   pluck_error *err);
 
 /*
+ * Goes on with a new configuration from here. History, position, stream and seed stay (the seed of
+ * the configuration does not count), and the mask is removed. A stage keeps its state if the old
+ * configuration has it too, with the same parameters, and as the first, second, … of its name. The
+ * state of any other stage is made from the accepted tokens. What these cannot tell starts anew:
+ * mu of mirostat, and the sums of adaptive_p.
+ *
+ * The sampler then is what it would be if the new configuration had always been there, after
+ * rewinding too. PLUCK_ERR_INVALID if a stage looks back further than the tokens that are left:
+ * options.keep_history keeps more. pluck_sampler_rewind() cannot leave a stage with fewer tokens
+ * than it looks back on either. The call itself drops no token that the sampler holds. On failure
+ * nothing changes. The cost is that of copying the parameters, and of the states that are made
+ * anew.
+ */
+PLUCK_API pluck_status pluck_sampler_reconfigure(pluck_sampler *sampler, const pluck_config *config,
+                                                 pluck_error *err);
+
+/*
  * Sets the tokens that the next draw may choose: for constrained decoding, in the layout of
  * xgrammar and llguidance. Bit t % 32 of words[t / 32] is 1 if token t is allowed. n_words is
  * n_vocab / 32, rounded up; bits beyond the vocabulary are ignored. (NULL, 0) removes the mask.
  *
  * The words are borrowed until the sequence moves: every call that computes the distribution reads
- * them. Accepting, rewinding by at least one token, reset and start remove the mask, so that no
- * position gets the mask of a different one. A clone borrows it too. A call that fails leaves the
- * mask as it was.
+ * them. Accepting, rewinding by at least one token, reset, start and reconfigure remove the mask,
+ * so that no position gets the mask of a different one. A clone borrows it too. A call that fails
+ * leaves the mask as it was.
  *
  * The mask acts before all stages, unless the configuration gives it a place ("mask" in "order", or
  * {"type": "mask"} among "stages"). PLUCK_ERR_EMPTY comes from the draw if the mask allows no token

@@ -207,7 +207,8 @@ PLUCK_API pluck_status pluck_registry_add(pluck_registry *registry, const pluck_
                                           pluck_error *err);
 
 /* The number of accepted tokens that can be looked at: those of the window, or fewer if fewer were
- * accepted. */
+ * accepted. In accept and rewind it is one more: the token that enters or leaves the history comes
+ * first, and the window before it follows. */
 PLUCK_API size_t pluck_context_n_history(const pluck_context *context);
 
 /* The token that was accepted age tokens before the last one; age < pluck_context_n_history(). */

@@ -95,13 +95,14 @@ typedef enum pluck_bound {
 typedef struct pluck_stage_report {
     const char *stage;       /* its name, static storage; "logits" for the first report */
     const pluck_stage *info; /* its table; NULL for the first report */
-    const void *params;      /* laid out as info says; valid while the sampler lives */
-    uint32_t n_survivors;    /* tokens with p > 0 after it */
-    uint32_t n_removed;      /* tokens above -inf before it and at -inf after it */
-    double mass;             /* probability, before it, of the tokens that it kept; in [0, 1] */
-    double entropy_before;   /* in nats; in the first report the same as entropy */
-    double entropy;          /* after it, in nats */
-    double temperature;      /* the number that it divided all logits by; 1 for most stages */
+    const void *params; /* laid out as info says; valid until the sampler is destroyed, reconfigured
+                              * or restored */
+    uint32_t n_survivors;  /* tokens with p > 0 after it */
+    uint32_t n_removed;    /* tokens above -inf before it and at -inf after it */
+    double mass;           /* probability, before it, of the tokens that it kept; in [0, 1] */
+    double entropy_before; /* in nats; in the first report the same as entropy */
+    double entropy;        /* after it, in nats */
+    double temperature;    /* the number that it divided all logits by; 1 for most stages */
 
     /* The bound, as a logit and as a probability before the stage. For PLUCK_BOUND_BAND it is the
      * lower end; for PLUCK_BOUND_NONE both are NaN. If min_keep kept more tokens than the formula,

@@ -87,12 +87,10 @@ void plk_history_clear(plk_history *history)
     history->n_generated = 0;
 }
 
-pluck_status plk_history_reserve(plk_history *history, size_t n, pluck_error *err)
+/* Moves to rings of this capacity unless those it has are as large. */
+static pluck_status grow(plk_history *history, size_t capacity, pluck_error *err)
 {
-    size_t capacity = history->capacity;
-    while (capacity < history->limit && capacity - (history->position - history->oldest) < n)
-        capacity *= 2;
-    if (capacity == history->capacity)
+    if (capacity <= history->capacity)
         return PLUCK_OK;
     plk_history larger = *history;
     pluck_status status = allocate(&larger, capacity, err);
@@ -102,6 +100,34 @@ pluck_status plk_history_reserve(plk_history *history, size_t n, pluck_error *er
     plk_history_destroy(history);
     *history = larger;
     return PLUCK_OK;
+}
+
+pluck_status plk_history_reserve(plk_history *history, size_t n, pluck_error *err)
+{
+    size_t capacity = history->capacity;
+    while (capacity < history->limit && capacity - (history->position - history->oldest) < n)
+        capacity *= 2;
+    return grow(history, capacity, err);
+}
+
+pluck_status plk_history_widen(plk_history *history, size_t n_at_once, size_t n_kept,
+                               pluck_error *err)
+{
+    size_t capacity = plk_history_limit(n_at_once), limit = plk_history_limit(n_kept);
+    pluck_status status =
+        grow(history, capacity < SIZE_MAX ? capacity : FIRST_UNLIMITED_CAPACITY, err);
+    if (status == PLUCK_OK)
+        history->limit = limit > history->capacity ? limit : history->capacity;
+    return status;
+}
+
+plk_history plk_history_until(const plk_history *history, uint64_t position)
+{
+    plk_history past = *history;
+    past.position = position;
+    if (position < history->position)
+        past.n_generated = history->generated_ring[slot(history, position)];
+    return past;
 }
 
 void plk_history_save(const plk_history *history, size_t n_most, plk_byte_writer *out)
@@ -247,7 +273,7 @@ static plk_undo_ring *allocate_ring(const plk_undo_ring *shape, pluck_error *err
 {
     size_t n = shape->max_rewind;
     plk_undo_ring *ring = plk_alloc(&shape->allocator, 1, sizeof *ring);
-    double(*before)[PLK_UNDO_VALUES] = plk_alloc_zero(&shape->allocator, n, sizeof *before);
+    double(*before)[PLK_UNDO_VALUES] = plk_alloc(&shape->allocator, n, sizeof *before);
     if (!ring || !before) {
         plk_free(&shape->allocator, ring);
         plk_free(&shape->allocator, before);
@@ -269,6 +295,8 @@ pluck_status plk_undo_ring_create(void **out, const double start[PLK_UNDO_VALUES
     plk_undo_ring *ring = allocate_ring(&shape, err);
     if (!ring)
         return PLUCK_ERR_NOMEM;
+    for (uint32_t i = 0; i < max_rewind; i++)
+        memcpy(ring->before[i], start, sizeof ring->before[i]);
     *out = ring;
     return PLUCK_OK;
 }

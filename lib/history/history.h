@@ -48,6 +48,15 @@ pluck_status plk_history_load(plk_history *history, size_t window, uint32_t n_vo
 pluck_status plk_history_reserve(plk_history *history, size_t n, pluck_error *err);
 void plk_history_push(plk_history *history, pluck_token token, bool is_prompt);
 
+/* From now on keeps what plk_history_create() promises for these numbers, and drops nothing that is
+ * there. Changes nothing visible. */
+pluck_status plk_history_widen(plk_history *history, size_t n_at_once, size_t n_kept,
+                               pluck_error *err);
+
+/* The history as it was when the sequence had position tokens, oldest <= position: borrows the
+ * tokens until the history changes. */
+plk_history plk_history_until(const plk_history *history, uint64_t position);
+
 /* Undoes the last push. */
 void plk_history_pop(plk_history *history);
 
@@ -184,7 +193,8 @@ typedef struct plk_undo_ring {
     uint32_t max_rewind;
 } plk_undo_ring;
 
-/* The values start, and are after a reset, what start says. */
+/* The values start, and are after a reset, what start says; before each token of a history that was
+ * not accepted here they were that too. */
 pluck_status plk_undo_ring_create(void **out, const double start[PLK_UNDO_VALUES],
                                   uint32_t max_rewind, const pluck_allocator *allocator,
                                   pluck_error *err);

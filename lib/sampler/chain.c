@@ -9,66 +9,105 @@
 #include "select/keep.h"
 #include "simd/fp_state.h"
 
+#include <stddef.h>
 #include <string.h>
 
 void plk_chain_destroy(plk_chain *chain)
 {
     for (size_t i = 0; i < chain->n; i++) {
         plk_link *link = chain->links + i;
-        if (link->state)
+        if (link->state && !link->is_lent)
             link->stage->destroy(link->state);
-        plk_params_destroy(&link->stage->info, link->params, &chain->allocator);
     }
     plk_free(&chain->allocator, chain->links);
     chain->links = NULL;
     chain->n = 0;
 }
 
-/* Room for capacity links; none is there yet. */
-static pluck_status reserve_links(plk_chain *chain, size_t capacity,
-                                  const pluck_allocator *allocator, pluck_error *err)
+/* The links and, after them, their parameters are one allocation. */
+static size_t links_bytes(size_t n)
 {
-    *chain = (plk_chain){.allocator = *allocator};
-    chain->links = plk_alloc(allocator, capacity, sizeof *chain->links);
-    return chain->links ? PLUCK_OK : plk_fail_nomem(err, capacity * sizeof *chain->links);
+    size_t alignment = _Alignof(max_align_t);
+    return (n * sizeof(plk_link) + alignment - 1) / alignment * alignment;
 }
 
-static pluck_status add_link(plk_chain *chain, const plk_stage *stage, const void *params,
-                             const plk_stage_setup *setup, pluck_error *err)
+/* Memory for n links and params_bytes of parameters; no link is there yet. On failure *chain holds
+ * nothing. */
+static pluck_status allocate(plk_chain *chain, size_t n, size_t params_bytes,
+                             const pluck_allocator *allocator, unsigned char **room,
+                             pluck_error *err)
 {
-    plk_link link = {.stage = stage};
-    pluck_status status = PLUCK_OK;
-    if (stage->check)
-        status = stage->check(params, setup->n_vocab, err);
-    if (status == PLUCK_OK)
-        status = plk_params_clone(&link.params, &stage->info, params, &chain->allocator, err);
-    plk_stage_setup own_setup = *setup;
-    own_setup.stage = stage;
-    if (status == PLUCK_OK && stage->create)
-        status = stage->create(&link.state, link.params, &own_setup, err);
-    if (status == PLUCK_OK)
-        chain->links[chain->n++] = link;
-    else
-        plk_params_destroy(&stage->info, link.params, &chain->allocator);
+    *chain = (plk_chain){.allocator = *allocator, .params_bytes = params_bytes};
+    unsigned char *memory = plk_alloc(allocator, 1, links_bytes(n) + params_bytes);
+    if (!memory)
+        return plk_fail_nomem(err, links_bytes(n) + params_bytes);
+    chain->links = (plk_link *)(void *)memory;
+    *room = memory + links_bytes(n);
+    return PLUCK_OK;
+}
+
+/* Appends a link without a state. */
+static void add_link(plk_chain *chain, const plk_stage *stage, const void *params,
+                     unsigned char **room)
+{
+    void *copy = plk_params_pack(&stage->info, params, room);
+    chain->links[chain->n++] = (plk_link){.stage = stage, .params = copy};
+}
+
+/* The index-th stage of the configuration; *stage is NULL if it is neutral. */
+static pluck_status stage_at(const pluck_config *config, size_t index, const plk_stage **stage,
+                             const void **params, pluck_error *err)
+{
+    pluck_config_stage part = PLUCK_INIT(pluck_config_stage);
+    pluck_status status = pluck_config_get_stage(config, index, &part, err);
+    *stage = status == PLUCK_OK && !part.is_neutral ? plk_stage_of(part.stage) : NULL;
+    *params = part.params;
     return status;
 }
 
-pluck_status plk_chain_create(plk_chain *chain, const pluck_config *config,
-                              const plk_stage_setup *setup, pluck_error *err)
+pluck_status plk_chain_create(plk_chain *chain, const pluck_config *config, uint32_t n_vocab,
+                              const pluck_allocator *allocator, pluck_error *err)
+{
+    *chain = (plk_chain){.allocator = *allocator};
+    const plk_stage *stage = NULL;
+    const void *params = NULL;
+    size_t n = 0, params_bytes = 0;
+    pluck_config_info info = PLUCK_INIT(pluck_config_info);
+    plk_fp_state fp = plk_fp_enter();
+    pluck_status status = pluck_config_get_info(config, &info, err);
+    for (size_t i = 0; i < info.n_stages && status == PLUCK_OK; i++) {
+        status = stage_at(config, i, &stage, &params, err);
+        if (!stage)
+            continue;
+        if (stage->check)
+            status = stage->check(params, n_vocab, err);
+        params_bytes += plk_params_packed_bytes(&stage->info, params);
+        n++;
+    }
+    unsigned char *room = NULL;
+    if (status == PLUCK_OK)
+        status = allocate(chain, n, params_bytes, allocator, &room, err);
+    for (size_t i = 0; i < info.n_stages && status == PLUCK_OK; i++) {
+        status = stage_at(config, i, &stage, &params, err);
+        if (stage)
+            add_link(chain, stage, params, &room);
+    }
+    plk_fp_leave(fp);
+    return status;
+}
+
+pluck_status plk_chain_create_states(plk_chain *chain, const plk_stage_setup *setup,
+                                     pluck_error *err)
 {
     plk_fp_state fp = plk_fp_enter();
-    pluck_config_info info = PLUCK_INIT(pluck_config_info);
-    pluck_status status = pluck_config_get_info(config, &info, err);
-    if (status == PLUCK_OK)
-        status = reserve_links(chain, info.n_stages, setup->allocator, err);
-    for (size_t i = 0; i < info.n_stages && status == PLUCK_OK; i++) {
-        pluck_config_stage part = PLUCK_INIT(pluck_config_stage);
-        status = pluck_config_get_stage(config, i, &part, err);
-        if (status == PLUCK_OK && !part.is_neutral)
-            status = add_link(chain, plk_stage_of(part.stage), part.params, setup, err);
+    pluck_status status = PLUCK_OK;
+    for (size_t i = 0; i < chain->n && status == PLUCK_OK; i++) {
+        plk_link *link = chain->links + i;
+        plk_stage_setup own_setup = *setup;
+        own_setup.stage = link->stage;
+        if (link->stage->create && !link->is_lent)
+            status = link->stage->create(&link->state, link->params, &own_setup, err);
     }
-    if (status != PLUCK_OK)
-        plk_chain_destroy(chain);
     plk_fp_leave(fp);
     return status;
 }
@@ -76,21 +115,96 @@ pluck_status plk_chain_create(plk_chain *chain, const pluck_config *config,
 pluck_status plk_chain_clone(plk_chain *out, const plk_chain *chain, pluck_error *err)
 {
     plk_fp_state fp = plk_fp_enter();
-    pluck_status status = reserve_links(out, chain->n, &chain->allocator, err);
+    unsigned char *room = NULL;
+    pluck_status status =
+        allocate(out, chain->n, chain->params_bytes, &chain->allocator, &room, err);
     for (size_t i = 0; i < chain->n && status == PLUCK_OK; i++) {
         const plk_link *from = chain->links + i;
-        const plk_stage *stage = from->stage;
-        plk_link link = {.stage = stage};
-        status = plk_params_clone(&link.params, &stage->info, from->params, &chain->allocator, err);
-        if (status == PLUCK_OK && from->state)
-            status = stage->clone(&link.state, from->state, err);
-        if (status == PLUCK_OK)
-            out->links[out->n++] = link;
-        else
-            plk_params_destroy(&stage->info, link.params, &chain->allocator);
+        add_link(out, from->stage, from->params, &room);
+        if (from->state)
+            status = from->stage->clone(&out->links[i].state, from->state, err);
     }
     if (status != PLUCK_OK)
         plk_chain_destroy(out);
+    plk_fp_leave(fp);
+    return status;
+}
+
+/* The link of the same stage with the same parameters that has the same place among links of this
+ * stage; NULL if there is none. */
+static plk_link *counterpart(const plk_chain *chain, const plk_link *link, size_t ordinal)
+{
+    for (size_t i = 0; i < chain->n; i++) {
+        plk_link *other = chain->links + i;
+        if (other->stage != link->stage)
+            continue;
+        if (ordinal-- == 0)
+            return plk_params_equal(&link->stage->info, link->params, other->params) ? other : NULL;
+    }
+    return NULL;
+}
+
+static size_t ordinal_of(const plk_chain *chain, size_t index)
+{
+    size_t ordinal = 0;
+    for (size_t i = 0; i < index; i++)
+        ordinal += chain->links[i].stage == chain->links[index].stage;
+    return ordinal;
+}
+
+void plk_chain_borrow_states(plk_chain *chain, const plk_chain *from)
+{
+    for (size_t i = 0; i < chain->n; i++) {
+        plk_link *link = chain->links + i;
+        const plk_link *other = counterpart(from, link, ordinal_of(chain, i));
+        link->state = other ? other->state : NULL;
+        link->is_lent = link->state != NULL;
+    }
+}
+
+void plk_chain_keep_states(plk_chain *chain, plk_chain *from)
+{
+    for (size_t i = 0; i < chain->n; i++) {
+        plk_link *link = chain->links + i;
+        for (size_t k = 0; link->is_lent && k < from->n; k++)
+            if (from->links[k].state == link->state)
+                from->links[k].is_lent = true;
+        link->is_lent = false;
+    }
+}
+
+bool plk_chain_same_draw(const plk_chain *a, const plk_chain *b)
+{
+    const plk_link *x = a->links + a->n - 1, *y = b->links + b->n - 1;
+    return x->stage == y->stage && plk_params_equal(&x->stage->info, x->params, y->params);
+}
+
+/* A state that was just created, as after accepting the history. What a draw learnt from its tokens
+ * is not in a history. */
+static pluck_status replay(const plk_link *link, const plk_history *history, pluck_error *err)
+{
+    const plk_stage *stage = link->stage;
+    if (stage->observe)
+        return PLUCK_OK;
+    if (stage->load && !stage->save) {
+        plk_byte_reader nothing = {NULL, 0, false};
+        return stage->load(link->params, link->state, history, &nothing, err);
+    }
+    for (uint64_t at = history->oldest; stage->accept && at < history->position; at++) {
+        plk_history past = plk_history_until(history, at + 1);
+        plk_accepted accepted = {.token = plk_history_at(&past, 0)};
+        stage->accept(link->params, link->state, &past, &accepted);
+    }
+    return PLUCK_OK;
+}
+
+pluck_status plk_chain_replay(plk_chain *chain, const plk_history *history, pluck_error *err)
+{
+    plk_fp_state fp = plk_fp_enter();
+    pluck_status status = PLUCK_OK;
+    for (size_t i = 0; i < chain->n && status == PLUCK_OK; i++)
+        if (chain->links[i].state && !chain->links[i].is_lent)
+            status = replay(chain->links + i, history, err);
     plk_fp_leave(fp);
     return status;
 }

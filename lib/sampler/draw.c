@@ -72,7 +72,10 @@ pluck_status plk_sampler_open_view(const pluck_sampler *sampler, pluck_logits lo
 static pluck_status run_chain(const pluck_sampler *sampler, size_t first, pluck_pcg64 *rng,
                               plk_view *view, pluck_error *err)
 {
-    plk_stage_context context = {&sampler->history, sampler->n_vocab, rng, sampler->texts};
+    plk_stage_context context = {.history = &sampler->history,
+                                 .n_vocab = sampler->n_vocab,
+                                 .rng = rng,
+                                 .texts = sampler->texts};
     pluck_status status = PLUCK_OK;
     for (size_t i = first; i < sampler->chain.n && status == PLUCK_OK; i++)
         status = plk_chain_apply(&sampler->chain, i, view, &context, err);

@@ -41,6 +41,13 @@ pluck_status plk_sampler_create_history(const pluck_sampler *sampler, plk_histor
                               plk_sampler_n_kept(sampler), &sampler->allocator, err);
 }
 
+pluck_status plk_sampler_widen_history(pluck_sampler *sampler, size_t window, pluck_error *err)
+{
+    uint64_t n = window > sampler->keep_history ? window : sampler->keep_history;
+    return plk_history_widen(&sampler->history, before_rewinding(sampler, window),
+                             before_rewinding(sampler, n), err);
+}
+
 pluck_status plk_sampler_reserve_edits(pluck_sampler *sampler, size_t n, pluck_error *err)
 {
     if (n <= sampler->max_edits)
@@ -63,20 +70,32 @@ static pluck_status attach_scratch(pluck_sampler *sampler, pluck_error *err)
     return PLUCK_OK;
 }
 
-static pluck_status create_parts(pluck_sampler *sampler, const pluck_config *config,
-                                 pluck_error *err)
+plk_stage_setup plk_sampler_setup(const pluck_sampler *sampler)
 {
-    const pluck_allocator *allocator = &sampler->allocator;
-    plk_stage_setup setup = {.allocator = allocator,
+    return (plk_stage_setup){.allocator = &sampler->allocator,
                              .n_vocab = sampler->n_vocab,
                              .max_rewind = sampler->max_rewind,
                              .texts = sampler->texts};
-    pluck_status status = plk_chain_create(&sampler->chain, config, &setup, err);
-    if (status != PLUCK_OK)
-        return status;
+}
+
+void plk_sampler_note_chain(pluck_sampler *sampler)
+{
     sampler->window = plk_chain_window(&sampler->chain);
     sampler->masks_in_chain = plk_chain_has(&sampler->chain, "mask");
     sampler->masks_first = plk_chain_begins_with(&sampler->chain, "mask");
+}
+
+static pluck_status create_parts(pluck_sampler *sampler, const pluck_config *config,
+                                 pluck_error *err)
+{
+    plk_stage_setup setup = plk_sampler_setup(sampler);
+    pluck_status status =
+        plk_chain_create(&sampler->chain, config, sampler->n_vocab, &sampler->allocator, err);
+    if (status == PLUCK_OK)
+        status = plk_chain_create_states(&sampler->chain, &setup, err);
+    if (status != PLUCK_OK)
+        return status;
+    plk_sampler_note_chain(sampler);
     status = plk_sampler_create_history(sampler, &sampler->history, err);
     if (status == PLUCK_OK)
         status = plk_sampler_reserve_edits(

@@ -21,21 +21,39 @@
 typedef struct plk_link {
     const plk_stage *stage;
     void *params;
-    void *state; /* NULL if the stage has none */
+    void *state;  /* NULL if the stage has none */
+    bool is_lent; /* the state belongs to another chain */
 } plk_link;
 
 typedef struct plk_chain {
     pluck_allocator allocator;
-    plk_link *links;
+    plk_link *links; /* [n]; their parameters follow in the same allocation */
     size_t n;
+    size_t params_bytes;
 } plk_chain;
 
-/* Copies what it needs of the configuration. On failure *chain holds nothing. */
-pluck_status plk_chain_create(plk_chain *chain, const pluck_config *config,
-                              const plk_stage_setup *setup, pluck_error *err);
+/* Stages and parameters, copied from the configuration; then the states, except those that are
+ * lent. After a failure the chain is fit to be destroyed. */
+pluck_status plk_chain_create(plk_chain *chain, const pluck_config *config, uint32_t n_vocab,
+                              const pluck_allocator *allocator, pluck_error *err);
+pluck_status plk_chain_create_states(plk_chain *chain, const plk_stage_setup *setup,
+                                     pluck_error *err);
+
+/* On failure *out holds nothing. */
 pluck_status plk_chain_clone(plk_chain *out, const plk_chain *chain, pluck_error *err);
 void plk_chain_destroy(plk_chain *chain);
 void plk_chain_reset(plk_chain *chain);
+
+/* One chain in the place of another: a chain without states borrows those of the other's stages
+ * that are equal, by the stage, their number among the links of this stage, and the parameters. The
+ * states that are then created anew catch up with the history. At last the chain keeps what it has
+ * borrowed, and the other one is to be destroyed. */
+void plk_chain_borrow_states(plk_chain *chain, const plk_chain *from);
+pluck_status plk_chain_replay(plk_chain *chain, const plk_history *history, pluck_error *err);
+void plk_chain_keep_states(plk_chain *chain, plk_chain *from);
+
+/* Whether both have the same draw with the same parameters. */
+bool plk_chain_same_draw(const plk_chain *a, const plk_chain *b);
 
 /* The longest window of all stages (SIZE_MAX: the whole history), and the sum of their edits as
  * long as the sequence has at most n_tokens. */
@@ -124,6 +142,15 @@ struct pluck_sampler {
     pluck_workspace *workspace; /* what it borrows; NULL: scratch is its own */
     plk_scratch *scratch;
 };
+
+/* What the stages of this sampler are created with. */
+plk_stage_setup plk_sampler_setup(const pluck_sampler *sampler);
+
+/* Sets what follows from the chain. */
+void plk_sampler_note_chain(pluck_sampler *sampler);
+
+/* Room for what this sampler's history has to keep if its chain looks back on window tokens. */
+pluck_status plk_sampler_widen_history(pluck_sampler *sampler, size_t window, pluck_error *err);
 
 /* A history as this sampler needs it: everything that a stage looks back on after the longest
  * rewind, and in the course of time keep_history tokens. */

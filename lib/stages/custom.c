@@ -31,6 +31,7 @@ typedef struct custom_state {
     pluck_allocator allocator;
     uint32_t n_vocab;
     size_t max_edits;
+    size_t window;
     void *user; /* NULL if the application's stage has none */
 } custom_state;
 
@@ -60,6 +61,8 @@ static pluck_status create(void **state, const void *params, const plk_stage_set
         return plk_fail_nomem(err, sizeof *s);
     *s = (custom_state){
         .custom = &entry->custom, .allocator = *setup->allocator, .n_vocab = setup->n_vocab};
+    if (s->custom->window)
+        s->window = s->custom->window(params);
     if (s->custom->max_edits)
         s->max_edits = s->custom->max_edits(params, setup->n_vocab);
     s->max_edits = s->max_edits < setup->n_vocab ? s->max_edits : setup->n_vocab;
@@ -114,10 +117,19 @@ static pluck_status apply(const void *params, void *state, plk_view *view,
 {
     const custom_state *s = state;
     view->edits_left = s->max_edits;
+    plk_stage_context own = *context;
+    own.n_visible = s->window;
     pluck_error inner = {.message = ""};
-    pluck_status status = s->custom->apply(params, s->user, (pluck_view *)view,
-                                           (const pluck_context *)context, &inner);
+    pluck_status status =
+        s->custom->apply(params, s->user, (pluck_view *)view, (const pluck_context *)&own, &inner);
     return passed_on(status, &inner, err);
+}
+
+/* The window before a token was accepted, and this token. */
+static plk_stage_context context_of_change(const custom_state *s, const plk_history *history)
+{
+    size_t n_visible = s->window < SIZE_MAX ? s->window + 1 : SIZE_MAX;
+    return (plk_stage_context){.history = history, .n_visible = n_visible, .n_vocab = s->n_vocab};
 }
 
 static void accept(const void *params, void *state, const plk_history *history,
@@ -125,14 +137,14 @@ static void accept(const void *params, void *state, const plk_history *history,
 {
     (void)accepted;
     const custom_state *s = state;
-    plk_stage_context context = {.history = history, .n_vocab = s->n_vocab};
+    plk_stage_context context = context_of_change(s, history);
     s->custom->accept(params, s->user, (const pluck_context *)&context);
 }
 
 static void rewind_one(const void *params, void *state, const plk_history *history)
 {
     const custom_state *s = state;
-    plk_stage_context context = {.history = history, .n_vocab = s->n_vocab};
+    plk_stage_context context = context_of_change(s, history);
     s->custom->rewind(params, s->user, (const pluck_context *)&context);
 }
 
@@ -298,7 +310,11 @@ static const plk_stage_context *context_of(const pluck_context *context)
 
 size_t pluck_context_n_history(const pluck_context *context)
 {
-    return context ? plk_history_length(context_of(context)->history) : 0;
+    if (!context)
+        return 0;
+    size_t n_visible = context_of(context)->n_visible;
+    size_t n = plk_history_length(context_of(context)->history);
+    return n < n_visible ? n : n_visible;
 }
 
 pluck_token pluck_context_token(const pluck_context *context, size_t age)

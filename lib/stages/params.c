@@ -8,6 +8,7 @@
 #include "base/error.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <string.h>
 
 static void init_number(void *value, const pluck_param *param)
@@ -237,16 +238,105 @@ static void put_sequences(const void *value, plk_byte_writer *out)
         plk_put_u32(out, (uint32_t)sequences->tokens[i]);
 }
 
+static size_t aligned(size_t n_bytes)
+{
+    size_t alignment = _Alignof(max_align_t);
+    return (n_bytes + alignment - 1) / alignment * alignment;
+}
+
+/* A copy at *room; NULL for none. */
+static void *pack_array(const void *items, size_t n_bytes, unsigned char **room)
+{
+    if (n_bytes == 0)
+        return NULL;
+    void *copy = memcpy(*room, items, n_bytes);
+    *room += aligned(n_bytes);
+    return copy;
+}
+
+static size_t packed_bytes_of_bias_map(const void *value)
+{
+    const pluck_bias_map *map = value;
+    return aligned(map->n * sizeof *map->items);
+}
+
+static void pack_bias_map(void *value, unsigned char **room)
+{
+    pluck_bias_map *map = value;
+    map->items = pack_array(map->items, map->n * sizeof *map->items, room);
+}
+
+static size_t packed_bytes_of_tokens(const void *value)
+{
+    const pluck_token_set *set = value;
+    return aligned(set->n * sizeof *set->items);
+}
+
+static void pack_tokens(void *value, unsigned char **room)
+{
+    pluck_token_set *set = value;
+    set->items = pack_array(set->items, set->n * sizeof *set->items, room);
+}
+
+static size_t packed_bytes_of_sequences(const void *value)
+{
+    const pluck_sequences *sequences = value;
+    return aligned(n_tokens_of(sequences) * sizeof *sequences->tokens) +
+           aligned(sequences->n * sizeof *sequences->ends);
+}
+
+static void pack_sequences(void *value, unsigned char **room)
+{
+    pluck_sequences *sequences = value;
+    size_t n_tokens = n_tokens_of(sequences);
+    sequences->tokens = pack_array(sequences->tokens, n_tokens * sizeof *sequences->tokens, room);
+    sequences->ends = pack_array(sequences->ends, sequences->n * sizeof *sequences->ends, room);
+}
+
 /* Indexed by pluck_param_type. */
 static const plk_param_ops ops[] = {
-    {sizeof(double), init_number, clone_8_bytes, free_nothing, equal_8_bytes, put_number},
-    {sizeof(int64_t), init_integer, clone_8_bytes, free_nothing, equal_8_bytes, put_integer},
-    {sizeof(pluck_bias_map), init_bias_map, clone_bias_map, free_bias_map, equal_bias_map,
-     put_bias_map},
-    {sizeof(bool), init_boolean, clone_boolean, free_nothing, equal_boolean, put_boolean},
-    {sizeof(pluck_token_set), init_tokens, clone_tokens, free_tokens, equal_tokens, put_tokens},
-    {sizeof(pluck_sequences), init_sequences, clone_sequences, free_sequences, equal_sequences,
-     put_sequences},
+    [PLUCK_PARAM_NUMBER] = {.size_bytes = sizeof(double),
+                            .init = init_number,
+                            .clone = clone_8_bytes,
+                            .free = free_nothing,
+                            .equal = equal_8_bytes,
+                            .put = put_number},
+    [PLUCK_PARAM_INTEGER] = {.size_bytes = sizeof(int64_t),
+                             .init = init_integer,
+                             .clone = clone_8_bytes,
+                             .free = free_nothing,
+                             .equal = equal_8_bytes,
+                             .put = put_integer},
+    [PLUCK_PARAM_BIAS_MAP] = {.size_bytes = sizeof(pluck_bias_map),
+                              .init = init_bias_map,
+                              .clone = clone_bias_map,
+                              .free = free_bias_map,
+                              .equal = equal_bias_map,
+                              .put = put_bias_map,
+                              .packed_bytes = packed_bytes_of_bias_map,
+                              .pack = pack_bias_map},
+    [PLUCK_PARAM_BOOLEAN] = {.size_bytes = sizeof(bool),
+                             .init = init_boolean,
+                             .clone = clone_boolean,
+                             .free = free_nothing,
+                             .equal = equal_boolean,
+                             .put = put_boolean},
+    [PLUCK_PARAM_TOKENS] = {.size_bytes = sizeof(pluck_token_set),
+                            .init = init_tokens,
+                            .clone = clone_tokens,
+                            .free = free_tokens,
+                            .equal = equal_tokens,
+                            .put = put_tokens,
+                            .packed_bytes = packed_bytes_of_tokens,
+                            .pack = pack_tokens},
+    [PLUCK_PARAM_SEQUENCES] = {.size_bytes = sizeof(pluck_sequences),
+                               .init = init_sequences,
+                               .clone = clone_sequences,
+                               .free = free_sequences,
+                               .equal = equal_sequences,
+                               .put = put_sequences,
+                               .packed_bytes = packed_bytes_of_sequences,
+                               .pack = pack_sequences},
 };
 
 const plk_param_ops *plk_param_ops_of(pluck_param_type type)
@@ -313,6 +403,31 @@ pluck_status plk_params_clone(void **out, const pluck_stage *stage, const void *
     }
     *out = copy;
     return PLUCK_OK;
+}
+
+size_t plk_params_packed_bytes(const pluck_stage *stage, const void *params)
+{
+    size_t n_bytes = aligned(stage->params_size_bytes);
+    for (size_t i = 0; i < stage->n_params; i++) {
+        const pluck_param *param = &stage->params[i];
+        const plk_param_ops *param_ops = plk_param_ops_of(param->type);
+        if (param_ops->packed_bytes)
+            n_bytes += param_ops->packed_bytes(plk_param_at_const(params, param));
+    }
+    return n_bytes;
+}
+
+void *plk_params_pack(const pluck_stage *stage, const void *params, unsigned char **room)
+{
+    void *copy = memcpy(*room, params, stage->params_size_bytes);
+    *room += aligned(stage->params_size_bytes);
+    for (size_t i = 0; i < stage->n_params; i++) {
+        const pluck_param *param = &stage->params[i];
+        const plk_param_ops *param_ops = plk_param_ops_of(param->type);
+        if (param_ops->pack)
+            param_ops->pack(plk_param_at(copy, param), room);
+    }
+    return copy;
 }
 
 void plk_params_destroy(const pluck_stage *stage, void *params, const pluck_allocator *allocator)

@@ -23,6 +23,7 @@ typedef struct plk_token_texts {
 /* What a stage may look at besides the view. */
 typedef struct plk_stage_context {
     const plk_history *history;
+    size_t n_visible; /* how many tokens of the history a stage of the application is shown */
     uint32_t n_vocab;
     pluck_pcg64 *rng; /* this position's numbers; what a stage takes, the pick does not see again */
     plk_token_texts texts;
@@ -175,6 +176,9 @@ typedef struct plk_param_ops {
     void (*free)(void *value, const pluck_allocator *allocator);
     bool (*equal)(const void *a, const void *b); /* bit for bit */
     void (*put)(const void *value, plk_byte_writer *out);
+    /* NULL if a value owns no memory: how much that is, and a copy of it at *room. */
+    size_t (*packed_bytes)(const void *value);
+    void (*pack)(void *value, unsigned char **room);
 } plk_param_ops;
 
 /* A value of any type: where one is kept before it moves into a block. */
@@ -200,6 +204,11 @@ pluck_status plk_params_create(void **out, const pluck_stage *stage,
 /* An independent copy. On failure *out is NULL. */
 pluck_status plk_params_clone(void **out, const pluck_stage *stage, const void *params,
                               const pluck_allocator *allocator, pluck_error *err);
+
+/* A copy in memory of the caller's, at *room, which moves on by plk_params_packed_bytes() and stays
+ * aligned for any type. It is not destroyed. */
+size_t plk_params_packed_bytes(const pluck_stage *stage, const void *params);
+void *plk_params_pack(const pluck_stage *stage, const void *params, unsigned char **room);
 
 /* params may be NULL. */
 void plk_params_destroy(const pluck_stage *stage, void *params, const pluck_allocator *allocator);

@@ -322,6 +322,57 @@ static void loading_fails_without_a_trace(void **state)
     }
 }
 
+/* From each configuration to each other one, with a history that is as long as all need. */
+static void reconfiguring_fails_without_a_trace(void **state)
+{
+    (void)state;
+    enum { LENGTH = 600 };
+    for (int c = 0; c < N_CONFIGURATIONS * N_CONFIGURATIONS; c++) {
+        const char *before = configurations[c / N_CONFIGURATIONS];
+        const char *after = configurations[c % N_CONFIGURATIONS];
+        test_allocator allocator;
+        test_allocator_init(&allocator);
+        pluck_config *config = test_config(before), *next = test_config(after);
+        pluck_sampler_options options = {.struct_size = sizeof options,
+                                         .allocator = &allocator.interface,
+                                         .keep_history = UINT64_MAX};
+        pluck_sampler *sampler = NULL;
+        assert_int_equal(pluck_sampler_create(&sampler, config, N_VOCAB, &options, NULL), PLUCK_OK);
+        uint64_t seed = test_info_of(sampler).seed, n = 0;
+        for (int i = 0; i < LENGTH; i++)
+            assert_int_equal(pluck_sampler_accept(sampler, token_at(i), NULL), PLUCK_OK);
+        for (bool failed = true; failed; n++) {
+            allocator.failed = false;
+            allocator.fail_at = n;
+            pluck_error err = {.status = PLUCK_OK};
+            pluck_status status = pluck_sampler_reconfigure(sampler, next, &err);
+            allocator.fail_at = UINT64_MAX;
+            failed = allocator.failed;
+            if (failed) {
+                check_nomem(status, &err, &allocator);
+                check_as_new(sampler, before, LENGTH);
+            } else {
+                assert_int_equal(status, PLUCK_OK);
+            }
+        }
+        assert_true(n > 1);
+        assert_int_equal(test_info_of(sampler).seed, seed);
+        pluck_sampler *fresh = test_sampler(after, N_VOCAB, PLUCK_ISA_BEST, 0);
+        for (int i = 0; i < LENGTH; i++)
+            assert_int_equal(pluck_sampler_accept(fresh, token_at(i), NULL), PLUCK_OK);
+        test_distribution a = test_distribution_of(sampler, logits());
+        test_distribution b = test_distribution_of(fresh, logits());
+        assert_true(test_distribution_equal(&a, &b));
+        test_distribution_free(&a);
+        test_distribution_free(&b);
+        pluck_sampler_destroy(&fresh);
+        pluck_sampler_destroy(&sampler);
+        pluck_config_destroy(&config);
+        pluck_config_destroy(&next);
+        assert_int_equal(allocator.n_live, 0);
+    }
+}
+
 /* A registry that could not take one more stage still has those that it had. */
 static void registering_fails_whole(void **state)
 {
@@ -547,6 +598,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(accepting_many_is_all_or_none),
         cmocka_unit_test(batches_accept_all_or_none),
         cmocka_unit_test(loading_fails_without_a_trace),
+        cmocka_unit_test(reconfiguring_fails_without_a_trace),
         cmocka_unit_test(registering_fails_whole),
         cmocka_unit_test(traces_fail_whole_and_allocate_only_when_created),
         cmocka_unit_test(rows_without_samplers_fail_whole),

@@ -99,6 +99,19 @@ void copies_and_saved_states_go_on_alike()
     }
 }
 
+void a_configuration_changes_within_a_sequence()
+{
+    const std::vector<pluck_token> prompt = {3, 4, 5};
+    pluck::sampler sampler(json, n_vocab), greedy(R"({"top_k": 1})", n_vocab);
+    sampler.prompt(prompt);
+    CHECK(sampler.history() == prompt);
+    sampler.reconfigure(pluck::config(R"({"top_k": 1})"));
+    CHECK(sampler.history() == prompt);
+    const std::vector<float> z = row(2);
+    CHECK(sampler.next(pluck::logits(z)) == greedy.next(pluck::logits(z)));
+    CHECK(sampler.history().size() == 4);
+}
+
 void configurations_are_built_by_setters()
 {
     const pluck_bias biases[] = {{3, -2.5}};
@@ -179,6 +192,7 @@ int main()
 {
     methods_give_what_functions_give();
     copies_and_saved_states_go_on_alike();
+    a_configuration_changes_within_a_sequence();
     configurations_are_built_by_setters();
     failures_are_exceptions();
     rows_run_on_threads();
