@@ -19,8 +19,7 @@ static pluck_status read_text(const plk_config_reader *reader, const plk_json_no
 {
     const pluck_allocator *allocator = &reader->config->allocator;
     if (!plk_json_is(value, PLK_JSON_STRING))
-        return plk_json_fail(reader->json, value, reader->err, "expected a string, not %s",
-                             plk_json_kind_name(value));
+        return plk_json_fail_kind(reader->json, value, reader->err, "a string");
     size_t size_bytes = strlen(plk_json_string(value)) + 1;
     char *copy = plk_copy(allocator, plk_json_string(value), size_bytes);
     if (!copy)
@@ -56,9 +55,9 @@ static pluck_status read_seed(const plk_config_reader *reader, const plk_json_no
         char quoted[PLK_QUOTE_BYTES];
         size_t length = 0;
         const char *text = plk_json_source(reader->json, value, &length);
-        plk_quote(quoted, text, length);
         if (plk_number_whole(text, length, &negative, &seed) != PLK_WHOLE || (negative && seed > 0))
-            return plk_json_fail(reader->json, value, reader->err, "%s is not %s", quoted, allowed);
+            return plk_json_fail(reader->json, value, reader->err, "%s is not %s",
+                                 plk_quote(quoted, text, length), allowed);
     }
     config->has_seed = true;
     config->random_seed = random;

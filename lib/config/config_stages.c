@@ -163,9 +163,7 @@ static pluck_status read_type(const plk_config_reader *reader, const plk_json_no
                               bool draw, const plk_stage **stage)
 {
     if (!plk_json_is(object, PLK_JSON_OBJECT))
-        return plk_json_fail(reader->json, object, reader->err,
-                             "expected an object {\"type\": \"…\"}, not %s",
-                             plk_json_kind_name(object));
+        return plk_json_fail_kind(reader->json, object, reader->err, "an object {\"type\": \"…\"}");
     const plk_json_node *type = plk_json_member(object, "type");
     if (!type)
         return plk_json_fail(reader->json, object, reader->err,
@@ -177,8 +175,7 @@ pluck_status plk_read_stages(const plk_config_reader *reader, const plk_json_nod
 {
     pluck_config *config = reader->config;
     if (!plk_json_is(value, PLK_JSON_ARRAY))
-        return plk_json_fail(reader->json, value, reader->err,
-                             "expected an array of stages, not %s", plk_json_kind_name(value));
+        return plk_json_fail_kind(reader->json, value, reader->err, "an array of stages");
     for (const plk_json_node *item = plk_json_child(value); item; item = plk_json_sibling(item)) {
         const plk_stage *stage = NULL;
         size_t index = config->n_entries - 1; /* before the draw */
@@ -274,8 +271,7 @@ pluck_status plk_read_order(const plk_config_reader *reader, const plk_json_node
     pluck_config *config = reader->config;
     size_t n_order = 0;
     if (!plk_json_is(value, PLK_JSON_ARRAY))
-        return plk_json_fail(reader->json, value, reader->err,
-                             "expected an array of stage names, not %s", plk_json_kind_name(value));
+        return plk_json_fail_kind(reader->json, value, reader->err, "an array of stage names");
     /* No name may come twice, so that the list is not longer than the registry. */
     size_t n_stages = 0;
     while (plk_stages[n_stages])

@@ -69,8 +69,7 @@ void plk_import_fail(plk_import *import, pluck_status status)
 void plk_import_fail_kind(plk_import *import, const plk_json_node *node, const char *expected)
 {
     if (import->status == PLUCK_OK)
-        import->status = plk_json_fail(import->json, node, import->err, "expected %s, not %s",
-                                       expected, plk_json_kind_name(node));
+        import->status = plk_json_fail_kind(import->json, node, import->err, expected);
 }
 
 const plk_json_node *plk_import_member_of(const plk_import *import, const char *key)

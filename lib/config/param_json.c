@@ -63,11 +63,8 @@ static pluck_status fail_range(const plk_param_reader *reader, const plk_json_no
                                const pluck_param *param, const char *name)
 {
     char quoted[PLK_QUOTE_BYTES], allowed[RANGE_BYTES];
-    size_t length = 0;
-    const char *text = plk_json_source(reader->json, node, &length);
-    plk_quote(quoted, text, length);
-    return plk_json_fail(reader->json, node, reader->err, "%s%s is outside %s", name, quoted,
-                         range(param, allowed));
+    return plk_json_fail(reader->json, node, reader->err, "%s%s is outside %s", name,
+                         plk_json_quote(quoted, reader->json, node), range(param, allowed));
 }
 
 /* node is a number. */
@@ -77,11 +74,9 @@ static pluck_status read_finite(const plk_param_reader *reader, const plk_json_n
     double number = plk_json_number(node);
     if (!isfinite(number)) {
         char quoted[PLK_QUOTE_BYTES];
-        size_t length = 0;
-        const char *text = plk_json_source(reader->json, node, &length);
-        plk_quote(quoted, text, length);
         return plk_json_fail(reader->json, node, reader->err,
-                             "%s%s is not a finite number: doubles end at 1.8e308", name, quoted);
+                             "%s%s is not a finite number: doubles end at 1.8e308", name,
+                             plk_json_quote(quoted, reader->json, node));
     }
     bool above = param->flags & PLUCK_PARAM_MIN_OPEN ? number > param->min : number >= param->min;
     bool below = param->flags & PLUCK_PARAM_MAX_OPEN ? number < param->max : number <= param->max;
@@ -115,12 +110,10 @@ static pluck_status read_integer(const plk_param_reader *reader, const plk_json_
                              plk_json_kind_name(node));
     const char *text = plk_json_source(reader->json, node, &length);
     plk_whole whole = plk_number_whole(text, length, &negative, &magnitude);
-    if (whole == PLK_WHOLE_FRACTION) {
-        plk_quote(quoted, text, length);
+    if (whole == PLK_WHOLE_FRACTION)
         return plk_json_fail(reader->json, node, reader->err,
-                             "%s%s is not a whole number; expected one in %s", name, quoted,
-                             range(param, allowed));
-    }
+                             "%s%s is not a whole number; expected one in %s", name,
+                             plk_quote(quoted, text, length), range(param, allowed));
     if (whole == PLK_WHOLE_TOO_LARGE || magnitude > INT64_MAX)
         return fail_range(reader, node, param, name);
     int64_t integer = negative ? -(int64_t)magnitude : (int64_t)magnitude;
@@ -139,8 +132,7 @@ static pluck_status read_boolean(const plk_param_reader *reader, const plk_json_
 {
     (void)param;
     if (!plk_json_is_bool(node))
-        return plk_json_fail(reader->json, node, reader->err, "expected true or false, not %s",
-                             plk_json_kind_name(node));
+        return plk_json_fail_kind(reader->json, node, reader->err, "true or false");
     value->boolean = plk_json_is(node, PLK_JSON_TRUE) != 0;
     return PLUCK_OK;
 }
@@ -251,8 +243,7 @@ static pluck_status read_token_key(const plk_param_reader *reader, const plk_jso
     }
     if (!ok || value >= PLUCK_MAX_VOCAB) {
         char quoted[PLK_QUOTE_BYTES + 2], inner[PLK_QUOTE_BYTES];
-        plk_quote(inner, key, length);
-        snprintf(quoted, sizeof quoted, "'%s'", inner);
+        snprintf(quoted, sizeof quoted, "'%s'", plk_quote(inner, key, length));
         return fail_token(reader, node, quoted);
     }
     *token = (pluck_token)value;
@@ -270,10 +261,8 @@ static pluck_status read_token_number(const plk_param_reader *reader, const plk_
         return fail_token(reader, node, plk_json_kind_name(node));
     const char *text = plk_json_source(reader->json, node, &length);
     if (plk_number_whole(text, length, &negative, &value) != PLK_WHOLE || (negative && value > 0) ||
-        value >= PLUCK_MAX_VOCAB) {
-        plk_quote(quoted, text, length);
-        return fail_token(reader, node, quoted);
-    }
+        value >= PLUCK_MAX_VOCAB)
+        return fail_token(reader, node, plk_quote(quoted, text, length));
     *token = (pluck_token)value;
     return PLUCK_OK;
 }
@@ -348,10 +337,8 @@ static pluck_status read_bias_map(const plk_param_reader *reader, const plk_json
                                   const pluck_param *param, plk_param_value *value)
 {
     if (!plk_json_is(node, PLK_JSON_OBJECT) && !plk_json_is(node, PLK_JSON_ARRAY))
-        return plk_json_fail(reader->json, node, reader->err,
-                             "expected an object {\"token\": bias} or an array of pairs "
-                             "[token, bias], not %s",
-                             plk_json_kind_name(node));
+        return plk_json_fail_kind(reader->json, node, reader->err,
+                                  "an object {\"token\": bias} or an array of pairs [token, bias]");
     size_t n = count_items(node);
     if (n > PLUCK_MAX_VOCAB)
         return plk_json_fail(reader->json, node, reader->err, "%zu entries; there can be %u tokens",
@@ -402,8 +389,7 @@ static pluck_status read_tokens(const plk_param_reader *reader, const plk_json_n
 {
     (void)param;
     if (!plk_json_is(node, PLK_JSON_ARRAY))
-        return plk_json_fail(reader->json, node, reader->err,
-                             "expected an array of token ids, not %s", plk_json_kind_name(node));
+        return plk_json_fail_kind(reader->json, node, reader->err, "an array of token ids");
     pluck_token_set set = {NULL, count_items(node)};
     pluck_status status = PLUCK_OK;
     if (set.n > 0) {
@@ -426,9 +412,8 @@ static pluck_status count_sequences(const plk_param_reader *reader, const plk_js
     for (const plk_json_node *sequence = plk_json_child(node); sequence;
          sequence = plk_json_sibling(sequence)) {
         if (!plk_json_is(sequence, PLK_JSON_ARRAY))
-            return plk_json_fail(reader->json, sequence, reader->err,
-                                 "expected a sequence: an array of token ids, not %s",
-                                 plk_json_kind_name(sequence));
+            return plk_json_fail_kind(reader->json, sequence, reader->err,
+                                      "a sequence: an array of token ids");
         if (!plk_json_child(sequence))
             return plk_json_fail(reader->json, sequence, reader->err,
                                  "a sequence has at least one token");
@@ -462,9 +447,8 @@ static pluck_status read_sequences(const plk_param_reader *reader, const plk_jso
     pluck_sequences sequences = {NULL, NULL, 0};
     size_t n_tokens = 0;
     if (!plk_json_is(node, PLK_JSON_ARRAY))
-        return plk_json_fail(reader->json, node, reader->err,
-                             "expected an array of sequences: arrays of token ids, not %s",
-                             plk_json_kind_name(node));
+        return plk_json_fail_kind(reader->json, node, reader->err,
+                                  "an array of sequences: arrays of token ids");
     pluck_status status = count_sequences(reader, node, &sequences.n, &n_tokens);
     if (status != PLUCK_OK || sequences.n == 0) {
         value->sequences = (pluck_sequences){NULL, NULL, 0};

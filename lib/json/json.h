@@ -173,14 +173,20 @@ const char *plk_json_source(const plk_json *json, const plk_json_node *node, siz
 pluck_status plk_json_fail(const plk_json *json, const plk_json_node *node, pluck_error *err,
                            const char *format, ...) PLK_PRINTF(4, 5);
 
+/* The same: "expected ", what, and what is there instead. */
+pluck_status plk_json_fail_kind(const plk_json *json, const plk_json_node *node, pluck_error *err,
+                                const char *expected);
+
 /* The same at the node's key. */
 pluck_status plk_json_fail_key(const plk_json *json, const plk_json_node *node, pluck_error *err,
                                const char *format, ...) PLK_PRINTF(4, 5);
 
 enum { PLK_QUOTE_BYTES = 48 };
 
-/* text, cut to what a message can bear. */
-void plk_quote(char quoted[PLK_QUOTE_BYTES], const char *text, size_t length);
+/* text, or the source text of a value, cut to what a message can bear; returns quoted. */
+const char *plk_quote(char quoted[PLK_QUOTE_BYTES], const char *text, size_t length);
+const char *plk_json_quote(char quoted[PLK_QUOTE_BYTES], const plk_json *json,
+                           const plk_json_node *node);
 
 /*
  * Writes JSON text into a caller's buffer, indented by two spaces, and numbers as JSON has them,

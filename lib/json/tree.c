@@ -151,19 +151,23 @@ static size_t key_offset(const cJSON *node)
     return node->string ? head_of(node->string).at : value_offset(node);
 }
 
-void plk_quote(char quoted[PLK_QUOTE_BYTES], const char *text, size_t length)
+const char *plk_quote(char quoted[PLK_QUOTE_BYTES], const char *text, size_t length)
 {
     static const char ellipsis[] = "\xE2\x80\xA6";
-    if (length < PLK_QUOTE_BYTES) {
-        memcpy(quoted, text, length);
-        quoted[length] = '\0';
-        return;
-    }
-    size_t n = PLK_QUOTE_BYTES - sizeof ellipsis;
-    while (n > 0 && ((unsigned char)text[n] & 0xC0u) == 0x80u)
+    size_t n = length < PLK_QUOTE_BYTES ? length : PLK_QUOTE_BYTES - sizeof ellipsis;
+    while (n > 0 && n < length && ((unsigned char)text[n] & 0xC0u) == 0x80u)
         n--;
     memcpy(quoted, text, n);
-    memcpy(quoted + n, ellipsis, sizeof ellipsis);
+    memcpy(quoted + n, n < length ? ellipsis : "", n < length ? sizeof ellipsis : 1);
+    return quoted;
+}
+
+const char *plk_json_quote(char quoted[PLK_QUOTE_BYTES], const plk_json *json,
+                           const plk_json_node *node)
+{
+    size_t length = 0;
+    const char *text = plk_json_source(json, node, &length);
+    return plk_quote(quoted, text, length);
 }
 
 /* ".key", or "["any key"]" where a dot would be unclear. */
@@ -243,6 +247,13 @@ pluck_status plk_json_fail(const plk_json *json, const plk_json_node *node, pluc
     pluck_status status = fail_at(json, node, value_offset(inner(node)), err, format, arguments);
     va_end(arguments);
     return status;
+}
+
+pluck_status plk_json_fail_kind(const plk_json *json, const plk_json_node *node, pluck_error *err,
+                                const char *expected)
+{
+    return plk_json_fail(json, node, err, "expected %s, not %s", expected,
+                         plk_json_kind_name(node));
 }
 
 pluck_status plk_json_fail_key(const plk_json *json, const plk_json_node *node, pluck_error *err,
