@@ -15,23 +15,24 @@ typedef struct reader {
     plk_vocab *v;
     const char *name;
     pluck_error *err;
-    size_t n_ids; /* ids are below this number: what a small file can cost in memory */
+    pluck_status status; /* of the first failure */
+    size_t n_ids;        /* ids are below this number: what a small file can cost in memory */
 } reader;
 
 enum { LEAST_IDS = 1 << 16 };
 
 /* Sets the text that node is, or that its key is: bytes, which may be 0. */
-static pluck_status add(const reader *r, uint32_t id, const plk_json_node *node, bool is_key,
-                        bool is_literal)
+static void add(reader *r, uint32_t id, const plk_json_node *node, bool is_key, bool is_literal)
 {
     const char *text = is_key ? plk_json_key(node) : plk_json_string(node);
     size_t n = is_key ? plk_json_key_bytes(node) : plk_json_string_bytes(node);
     if (id >= r->n_ids)
-        return plk_fail(
+        r->status = plk_fail(
             r->err, PLUCK_ERR_FORMAT,
             "%s: \"%s\" has the id %u, but the file is too small for that number of tokens",
             r->name, text, (unsigned)id);
-    return plk_vocab_set(r->v, id, text, n, is_literal) ? PLUCK_OK : plk_fail_nomem(r->err, n);
+    else if (!plk_vocab_set(r->v, id, text, n, is_literal))
+        r->status = plk_fail_nomem(r->err, n);
 }
 
 static bool read_id(const plk_json_node *item, uint32_t *id)
@@ -44,29 +45,32 @@ static bool read_id(const plk_json_node *item, uint32_t *id)
 }
 
 /* A list of texts, or of [text, score] as Unigram models have it. */
-static pluck_status read_list(const reader *r, const plk_json_node *list)
+static void read_list(reader *r, const plk_json_node *list)
 {
     uint32_t id = 0;
-    for (const plk_json_node *item = plk_json_child(list); item;
+    for (const plk_json_node *item = plk_json_child(list); item && r->status == PLUCK_OK;
          item = plk_json_sibling(item), id++) {
         const plk_json_node *text = plk_json_is(item, PLK_JSON_ARRAY) ? plk_json_child(item) : item;
         if (id >= PLUCK_MAX_VOCAB)
-            return plk_fail(r->err, PLUCK_ERR_FORMAT, "%s: has more than %u tokens", r->name,
-                            PLUCK_MAX_VOCAB);
-        if (!text || !plk_json_is(text, PLK_JSON_STRING))
-            return plk_fail(r->err, PLUCK_ERR_FORMAT, "%s: entry %u of the list is not a text",
-                            r->name, (unsigned)id);
-        pluck_status status = add(r, id, text, false, false);
-        if (status != PLUCK_OK)
-            return status;
+            r->status = plk_fail(r->err, PLUCK_ERR_FORMAT, "%s: has more than %u tokens", r->name,
+                                 PLUCK_MAX_VOCAB);
+        else if (!plk_json_is(text, PLK_JSON_STRING))
+            r->status = plk_fail(r->err, PLUCK_ERR_FORMAT, "%s: entry %u of the list is not a text",
+                                 r->name, (unsigned)id);
+        else
+            add(r, id, text, false, false);
     }
-    return PLUCK_OK;
 }
 
-static pluck_status fail_twice(const reader *r, uint32_t id, const char *text)
+/* Of a text, or a key with the id. */
+static void add_once(reader *r, uint32_t id, const plk_json_node *node, bool is_key, bool is_added)
 {
-    return plk_fail(r->err, PLUCK_ERR_FORMAT, "%s: two texts have the id %u; the second is \"%s\"",
-                    r->name, (unsigned)id, text);
+    if (!is_added && id < r->v->n && r->v->entries[id].is_set)
+        r->status =
+            plk_fail(r->err, PLUCK_ERR_FORMAT, "%s: two texts have the id %u; the second is \"%s\"",
+                     r->name, (unsigned)id, is_key ? plk_json_key(node) : plk_json_string(node));
+    else
+        add(r, id, node, is_key, is_added);
 }
 
 /* The id that a key is: decimal digits without leading zeros. */
@@ -81,59 +85,51 @@ static bool read_key_id(const plk_json_node *item, uint32_t *id)
 }
 
 /* A map from id to text, or to an object with the text as "content". */
-static pluck_status read_ids(const reader *r, const plk_json_node *map, bool is_added)
+static void read_ids(reader *r, const plk_json_node *map, bool is_added)
 {
-    for (const plk_json_node *item = plk_json_child(map); item; item = plk_json_sibling(item)) {
+    for (const plk_json_node *item = plk_json_child(map); item && r->status == PLUCK_OK;
+         item = plk_json_sibling(item)) {
         const plk_json_node *text =
             plk_json_is(item, PLK_JSON_OBJECT) ? plk_json_member(item, "content") : item;
         uint32_t id = 0;
-        if (!read_key_id(item, &id) || !plk_json_is(text, PLK_JSON_STRING))
-            return plk_fail(r->err, PLUCK_ERR_FORMAT,
-                            "%s: \"%s\" is not a token id (0 to %u) with a text, as its first "
-                            "entry is",
-                            r->name, plk_json_key(item), PLUCK_MAX_VOCAB - 1);
-        if (!is_added && id < r->v->n && r->v->entries[id].is_set)
-            return fail_twice(r, id, plk_json_string(text));
-        pluck_status status = add(r, id, text, false, is_added);
-        if (status != PLUCK_OK)
-            return status;
+        if (read_key_id(item, &id) && plk_json_is(text, PLK_JSON_STRING))
+            add_once(r, id, text, false, is_added);
+        else
+            r->status = plk_fail(r->err, PLUCK_ERR_FORMAT,
+                                 "%s: \"%s\" is not a token id (0 to %u) with a text, as its first "
+                                 "entry is",
+                                 r->name, plk_json_key(item), PLUCK_MAX_VOCAB - 1);
     }
-    return PLUCK_OK;
 }
 
 /* A map from text to id. */
-static pluck_status read_map(const reader *r, const plk_json_node *map, bool is_added)
+static void read_map(reader *r, const plk_json_node *map, bool is_added)
 {
-    for (const plk_json_node *item = plk_json_child(map); item; item = plk_json_sibling(item)) {
+    for (const plk_json_node *item = plk_json_child(map); item && r->status == PLUCK_OK;
+         item = plk_json_sibling(item)) {
         uint32_t id = 0;
-        if (!read_id(item, &id))
-            return plk_fail(r->err, PLUCK_ERR_FORMAT,
-                            "%s: the value of \"%s\" is not a token id (0 to %u)", r->name,
-                            plk_json_key(item), PLUCK_MAX_VOCAB - 1);
-        if (!is_added && id < r->v->n && r->v->entries[id].is_set)
-            return fail_twice(r, id, plk_json_key(item));
-        pluck_status status = add(r, id, item, true, is_added);
-        if (status != PLUCK_OK)
-            return status;
+        if (read_id(item, &id))
+            add_once(r, id, item, true, is_added);
+        else
+            r->status = plk_fail(r->err, PLUCK_ERR_FORMAT,
+                                 "%s: the value of \"%s\" is not a token id (0 to %u)", r->name,
+                                 plk_json_key(item), PLUCK_MAX_VOCAB - 1);
     }
-    return PLUCK_OK;
 }
 
-static pluck_status read_added(const reader *r, const plk_json_node *list)
+static void read_added(reader *r, const plk_json_node *list)
 {
     for (const plk_json_node *item = plk_json_is(list, PLK_JSON_ARRAY) ? plk_json_child(list)
                                                                        : NULL;
-         item; item = plk_json_sibling(item)) {
+         item && r->status == PLUCK_OK; item = plk_json_sibling(item)) {
         const plk_json_node *text = plk_json_member(item, "content");
         uint32_t id = 0;
-        if (!plk_json_is(text, PLK_JSON_STRING) || !read_id(plk_json_member(item, "id"), &id))
-            return plk_fail(r->err, PLUCK_ERR_FORMAT,
-                            "%s: an entry of added_tokens has no id or content", r->name);
-        pluck_status status = add(r, id, text, false, true);
-        if (status != PLUCK_OK)
-            return status;
+        if (plk_json_is(text, PLK_JSON_STRING) && read_id(plk_json_member(item, "id"), &id))
+            add(r, id, text, false, true);
+        else
+            r->status = plk_fail(r->err, PLUCK_ERR_FORMAT,
+                                 "%s: an entry of added_tokens has no id or content", r->name);
     }
-    return PLUCK_OK;
 }
 
 /* What the decoder of a tokenizer.json says of the spelling. A sequence of decoders is searched. */
@@ -159,59 +155,56 @@ static plk_encoding find_encoding(const plk_json_node *decoder, unsigned depth)
     return found;
 }
 
-static pluck_status read_object(const reader *r, const plk_json_node *root)
+static void read_root(reader *r, const plk_json_node *root)
 {
-    if (plk_json_member(root, "added_tokens_decoder"))
-        return plk_fail(r->err, PLUCK_ERR_FORMAT,
-                        "%s: a tokenizer_config.json, which has added tokens only; give the "
-                        "vocabulary, and this file as --added-tokens",
-                        r->name);
-    return plk_json_is(plk_json_child(root), PLK_JSON_STRING) ? read_ids(r, root, false)
-                                                              : read_map(r, root, false);
-}
-
-static pluck_status read_root(const reader *r, const plk_json_node *root)
-{
-    if (plk_json_is(root, PLK_JSON_ARRAY))
-        return read_list(r, root);
-    const plk_json_node *model = plk_json_member(root, "model");
-    if (plk_json_is(root, PLK_JSON_OBJECT) && !plk_json_is(model, PLK_JSON_OBJECT))
-        return read_object(r, root);
-    const plk_json_node *entries = plk_json_member(model, "vocab");
-    if (!plk_json_is(entries, PLK_JSON_ARRAY) && !plk_json_is(entries, PLK_JSON_OBJECT))
-        return plk_fail(r->err, PLUCK_ERR_FORMAT,
-                        "%s: is neither a list of texts, a map from text to id or from id to "
-                        "text, nor a tokenizer.json with model.vocab",
-                        r->name);
-    pluck_status status =
-        plk_json_is(entries, PLK_JSON_ARRAY) ? read_list(r, entries) : read_map(r, entries, false);
-    if (status != PLUCK_OK)
-        return status;
+    const plk_json_node *model = plk_json_member(root, "model"), *entries = root;
+    bool is_tokenizer = plk_json_is(model, PLK_JSON_OBJECT);
+    if (is_tokenizer)
+        entries = plk_json_member(model, "vocab");
+    if (plk_json_is(entries, PLK_JSON_ARRAY))
+        read_list(r, entries);
+    else if (!plk_json_is(entries, PLK_JSON_OBJECT))
+        r->status = plk_fail(r->err, PLUCK_ERR_FORMAT,
+                             "%s: is neither a list of texts, a map from text to id or from id to "
+                             "text, nor a tokenizer.json with model.vocab",
+                             r->name);
+    else if (!is_tokenizer && plk_json_member(root, "added_tokens_decoder"))
+        r->status = plk_fail(r->err, PLUCK_ERR_FORMAT,
+                             "%s: a tokenizer_config.json, which has added tokens only; give the "
+                             "vocabulary, and this file as --added-tokens",
+                             r->name);
+    else if (!is_tokenizer && plk_json_is(plk_json_child(root), PLK_JSON_STRING))
+        read_ids(r, root, false);
+    else
+        read_map(r, entries, false);
+    if (!is_tokenizer || r->status != PLUCK_OK)
+        return;
     r->v->encoding = find_encoding(plk_json_member(root, "decoder"), 0);
-    return read_added(r, plk_json_member(root, "added_tokens"));
+    read_added(r, plk_json_member(root, "added_tokens"));
 }
 
 /* added_tokens.json (a map from text to id), tokenizer_config.json, a tokenizer.json, or its
  * list. */
-static pluck_status read_added_root(const reader *r, const plk_json_node *root)
+static void read_added_root(reader *r, const plk_json_node *root)
 {
     const plk_json_node *list =
         plk_json_is(root, PLK_JSON_ARRAY) ? root : plk_json_member(root, "added_tokens");
     const plk_json_node *ids = plk_json_member(root, "added_tokens_decoder");
     if (plk_json_is(list, PLK_JSON_ARRAY))
-        return read_added(r, list);
-    if (plk_json_is(ids, PLK_JSON_OBJECT))
-        return read_ids(r, ids, true);
-    if (plk_json_is(root, PLK_JSON_OBJECT))
-        return read_map(r, root, true);
-    return plk_fail(r->err, PLUCK_ERR_FORMAT,
-                    "%s: is neither a map from text to id, a list of added tokens, nor a "
-                    "tokenizer_config.json or tokenizer.json",
-                    r->name);
+        read_added(r, list);
+    else if (plk_json_is(ids, PLK_JSON_OBJECT))
+        read_ids(r, ids, true);
+    else if (plk_json_is(root, PLK_JSON_OBJECT))
+        read_map(r, root, true);
+    else
+        r->status = plk_fail(r->err, PLUCK_ERR_FORMAT,
+                             "%s: is neither a map from text to id, a list of added tokens, nor a "
+                             "tokenizer_config.json or tokenizer.json",
+                             r->name);
 }
 
 static pluck_status read_json(plk_vocab *v, const plk_vocab_file *file,
-                              pluck_status (*read)(const reader *r, const plk_json_node *root))
+                              void (*read)(reader *r, const plk_json_node *root))
 {
     plk_json json;
     plk_json_problem problem;
@@ -234,9 +227,9 @@ static pluck_status read_json(plk_vocab *v, const plk_vocab_file *file,
         .err = file->err,
         .n_ids = n_ids > LEAST_IDS ? n_ids : LEAST_IDS,
     };
-    status = read(&r, json.root);
+    read(&r, json.root);
     plk_json_close(&json);
-    return status;
+    return r.status;
 }
 
 pluck_status plk_vocab_read_json(plk_vocab *v, const plk_vocab_file *file)

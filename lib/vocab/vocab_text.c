@@ -103,26 +103,29 @@ static bool has_score(const char *line, size_t n, size_t *n_text)
     return *end == '\0';
 }
 
-static size_t line_length(const plk_vocab_file *file, size_t at, const layout *l)
+/* The line at text[*at], without its end; *at becomes the start of the next one, or more than n. */
+static const char *next_line(const plk_vocab_file *file, bool has_returns, size_t *at, size_t *n)
 {
-    const char *newline = memchr(file->text + at, '\n', file->n - at);
-    size_t length = newline ? (size_t)(newline - (file->text + at)) : file->n - at;
-    return length - (l->has_returns && length > 0 && file->text[at + length - 1] == '\r');
+    char *line = file->text + *at;
+    const char *newline = memchr(line, '\n', file->n - *at);
+    *n = newline ? (size_t)(newline - line) : file->n - *at;
+    *at += *n + 1;
+    *n -= has_returns && *n > 0 && line[*n - 1] == '\r';
+    return line;
 }
 
 static layout find_layout(const plk_vocab_file *file)
 {
     layout l = {true, true};
-    size_t next = 0, n_text = 0;
-    for (size_t at = 0; at < file->n && l.has_returns; at = next) {
-        const char *newline = memchr(file->text + at, '\n', file->n - at);
-        next = newline ? (size_t)(newline - file->text) + 1 : file->n;
-        l.has_returns = !newline ? at > 0 : next - at >= 2 && newline[-1] == '\r';
+    size_t n = 0, n_text = 0;
+    for (size_t at = 0; at < file->n && l.has_returns;) {
+        const char *line = next_line(file, false, &at, &n);
+        bool has_end = at <= file->n;
+        l.has_returns = has_end ? n > 0 && line[n - 1] == '\r' : line > file->text;
     }
-    for (size_t at = 0; at < file->n && l.has_scores; at = next) {
-        const char *newline = memchr(file->text + at, '\n', file->n - at);
-        next = newline ? (size_t)(newline - file->text) + 1 : file->n;
-        l.has_scores = has_score(file->text + at, line_length(file, at, &l), &n_text);
+    for (size_t at = 0; at < file->n && l.has_scores;) {
+        const char *line = next_line(file, l.has_returns, &at, &n);
+        l.has_scores = has_score(line, n, &n_text);
     }
     return l;
 }
@@ -130,11 +133,9 @@ static layout find_layout(const plk_vocab_file *file)
 pluck_status plk_vocab_read_lines(plk_vocab *v, const plk_vocab_file *file)
 {
     layout l = find_layout(file);
-    for (size_t at = 0; at < file->n;) {
+    for (size_t at = 0, n = 0; at < file->n;) {
         char *line = file->text + at;
-        size_t n = line_length(file, at, &l);
-        const char *newline = memchr(line, '\n', file->n - at);
-        at = newline ? (size_t)(newline - file->text) + 1 : file->n;
+        (void)next_line(file, l.has_returns, &at, &n);
         if (v->n >= PLUCK_MAX_VOCAB)
             return plk_fail(file->err, PLUCK_ERR_FORMAT, "%s: has more than %u tokens", file->name,
                             PLUCK_MAX_VOCAB);
@@ -215,28 +216,15 @@ static bool read_rank(const char *line, size_t n, char *to, size_t *n_bytes, uin
     return decoded > 0;
 }
 
-/* The line at text[*at], without its end; *at becomes the start of the next one. */
-static size_t next_rank_line(const plk_vocab_file *file, size_t *at)
-{
-    const char *newline = memchr(file->text + *at, '\n', file->n - *at);
-    size_t begin = *at;
-    size_t length = newline ? (size_t)(newline - (file->text + begin)) : file->n - begin;
-    *at = begin + length + 1;
-    if (length > 0 && file->text[begin + length - 1] == '\r')
-        length--;
-    return length;
-}
-
 bool plk_vocab_is_tiktoken(const plk_vocab_file *file)
 {
     char bytes[1024];
     size_t n_lines = 0, n_good = 0;
     for (size_t at = 0; at < file->n && n_lines < SNIFFED_LINES; n_lines++) {
-        size_t begin = at, length = next_rank_line(file, &at);
-        size_t n_bytes = 0;
+        size_t length = 0, n_bytes = 0;
         uint32_t rank = 0;
-        n_good +=
-            length <= sizeof bytes && read_rank(file->text + begin, length, bytes, &n_bytes, &rank);
+        const char *line = next_line(file, true, &at, &length);
+        n_good += length <= sizeof bytes && read_rank(line, length, bytes, &n_bytes, &rank);
     }
     return n_good > 0 && 2 * n_good >= n_lines;
 }
@@ -245,10 +233,10 @@ pluck_status plk_vocab_read_tiktoken(plk_vocab *v, const plk_vocab_file *file)
 {
     size_t number = 0;
     for (size_t at = 0; at < file->n;) {
-        size_t begin = at, length = next_rank_line(file, &at);
-        char *line = file->text + begin;
-        size_t n_bytes = 0;
+        char *line = file->text + at;
+        size_t length = 0, n_bytes = 0;
         uint32_t rank = 0;
+        (void)next_line(file, true, &at, &length);
         number++;
         if (length == 0 && at >= file->n)
             break;
