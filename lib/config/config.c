@@ -237,10 +237,13 @@ typedef void (*value_writer)(plk_writer *writer, const void *value);
 
 /* Every setter goes by way of JSON: so a value means what it means there, and is refused with the
  * same words. */
-static pluck_status set_value(pluck_config *config, const char *key, value_writer write,
-                              const void *value, pluck_error *err)
+static pluck_status set_value(const char *function, pluck_config *config, const char *key,
+                              value_writer write, const void *value, pluck_error *err)
 {
     plk_writer writer = {.text = NULL};
+    pluck_status status = check_set(function, config, key, value != NULL, err);
+    if (status != PLUCK_OK)
+        return status;
     plk_fp_state fp = plk_fp_enter_text();
     write(&writer, value);
     size_t size_bytes = writer.size_bytes;
@@ -249,8 +252,7 @@ static pluck_status set_value(pluck_config *config, const char *key, value_write
     if (text)
         write(&writer, value);
     plk_fp_leave(fp);
-    pluck_status status =
-        text ? set(config, key, text, size_bytes, err) : plk_fail_nomem(err, size_bytes);
+    status = text ? set(config, key, text, size_bytes, err) : plk_fail_nomem(err, size_bytes);
     plk_free(&config->allocator, text);
     return status;
 }
@@ -284,23 +286,22 @@ pluck_status pluck_config_set_number(pluck_config *config, const char *key, doub
                         isnan(value) ? "nan"
                         : value > 0  ? "inf"
                                      : "-inf");
-    return set_value(config, key, write_typed, &(typed_value){PLUCK_PARAM_NUMBER, &value}, err);
+    return set_value("pluck_config_set_number", config, key, write_typed,
+                     &(typed_value){PLUCK_PARAM_NUMBER, &value}, err);
 }
 
 pluck_status pluck_config_set_integer(pluck_config *config, const char *key, int64_t value,
                                       pluck_error *err)
 {
-    pluck_status status = check_set("pluck_config_set_integer", config, key, true, err);
-    typed_value typed = {PLUCK_PARAM_INTEGER, &value};
-    return status == PLUCK_OK ? set_value(config, key, write_typed, &typed, err) : status;
+    return set_value("pluck_config_set_integer", config, key, write_typed,
+                     &(typed_value){PLUCK_PARAM_INTEGER, &value}, err);
 }
 
 pluck_status pluck_config_set_bool(pluck_config *config, const char *key, bool value,
                                    pluck_error *err)
 {
-    pluck_status status = check_set("pluck_config_set_bool", config, key, true, err);
-    typed_value typed = {PLUCK_PARAM_BOOLEAN, &value};
-    return status == PLUCK_OK ? set_value(config, key, write_typed, &typed, err) : status;
+    return set_value("pluck_config_set_bool", config, key, write_typed,
+                     &(typed_value){PLUCK_PARAM_BOOLEAN, &value}, err);
 }
 
 static void write_text(plk_writer *writer, const void *value)
@@ -311,8 +312,7 @@ static void write_text(plk_writer *writer, const void *value)
 pluck_status pluck_config_set_text(pluck_config *config, const char *key, const char *value,
                                    pluck_error *err)
 {
-    pluck_status status = check_set("pluck_config_set_text", config, key, value != NULL, err);
-    return status == PLUCK_OK ? set_value(config, key, write_text, value, err) : status;
+    return set_value("pluck_config_set_text", config, key, write_text, value, err);
 }
 
 /* What is only read: the types of values are not const. */
@@ -336,9 +336,8 @@ pluck_status pluck_config_set_tokens(pluck_config *config, const char *key,
                                      const pluck_token *tokens, size_t n, pluck_error *err)
 {
     token_array array = {tokens, n};
-    pluck_status status =
-        check_set("pluck_config_set_tokens", config, key, tokens != NULL || n == 0, err);
-    return status == PLUCK_OK ? set_value(config, key, write_tokens, &array, err) : status;
+    return set_value("pluck_config_set_tokens", config, key, write_tokens,
+                     tokens || n == 0 ? &array : NULL, err);
 }
 
 pluck_status pluck_config_set_sequences(pluck_config *config, const char *key,
@@ -353,7 +352,7 @@ pluck_status pluck_config_set_sequences(pluck_config *config, const char *key,
             return plk_fail(err, PLUCK_ERR_INVALID,
                             "pluck_config_set_sequences: ends[%zu] is below ends[%zu]", i, i - 1);
     typed_value typed = {PLUCK_PARAM_SEQUENCES, sequences};
-    return set_value(config, key, write_typed, &typed, err);
+    return set_value("pluck_config_set_sequences", config, key, write_typed, &typed, err);
 }
 
 typedef struct bias_array {
@@ -394,7 +393,7 @@ pluck_status pluck_config_set_biases(pluck_config *config, const char *key,
             return plk_fail(err, PLUCK_ERR_CONFIG,
                             "%.64s: bias %zu is %s; a bias is finite, or -inf to ban the token",
                             key, i, isnan(biases[i].bias) ? "nan" : "inf");
-    return set_value(config, key, write_biases, &array, err);
+    return set_value("pluck_config_set_biases", config, key, write_biases, &array, err);
 }
 
 static void write_seed(plk_writer *writer, const void *value)
@@ -404,8 +403,7 @@ static void write_seed(plk_writer *writer, const void *value)
 
 pluck_status pluck_config_set_seed(pluck_config *config, uint64_t seed, pluck_error *err)
 {
-    pluck_status status = check_set("pluck_config_set_seed", config, "seed", true, err);
-    return status == PLUCK_OK ? set_value(config, "seed", write_seed, &seed, err) : status;
+    return set_value("pluck_config_set_seed", config, "seed", write_seed, &seed, err);
 }
 
 /* The explicit form of a configuration, with its stages as they run. */
