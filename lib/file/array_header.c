@@ -18,10 +18,11 @@ static const char magic[] = "\x93NUMPY";
 static const char *const key_names[N_KEYS] = {"descr", "fortran_order", "shape"};
 
 typedef struct parser {
-    const uint8_t *begin, *at,
-        *end; /* begin: of the header, so that offsets are those of the file */
+    const uint8_t *begin; /* of the header, so that offsets are those of the file */
+    const uint8_t *at, *end;
     const char *where;
     pluck_error *err;
+    pluck_status status; /* of the first failure */
 } parser;
 
 typedef struct literal {
@@ -69,46 +70,53 @@ static bool next_is(const parser *p, char c)
     return p->at < p->end && *p->at == (uint8_t)c;
 }
 
-static pluck_status fail_expected(const parser *p, const char *expected)
+static void fail_expected(parser *p, const char *expected)
 {
     char found[32];
+    if (p->status != PLUCK_OK)
+        return;
     if (p->at == p->end)
         snprintf(found, sizeof found, "the end of the header");
     else if (*p->at >= 0x20 && *p->at < 0x7F)
         snprintf(found, sizeof found, "'%c'", *p->at);
     else
         snprintf(found, sizeof found, "byte 0x%02x", (unsigned)*p->at);
-    return plk_fail(p->err, PLUCK_ERR_FORMAT, "%s: .npy header, byte %td: expected %s, found %s",
-                    p->where, p->at - p->begin, expected, found);
+    p->status =
+        plk_fail(p->err, PLUCK_ERR_FORMAT, "%s: .npy header, byte %td: expected %s, found %s",
+                 p->where, p->at - p->begin, expected, found);
 }
 
 /* One character and the white space around it. */
-static pluck_status take(parser *p, char c, const char *expected)
+static void take(parser *p, char c, const char *expected)
 {
     skip_space(p);
-    if (!next_is(p, c))
-        return fail_expected(p, expected);
-    p->at++;
+    if (next_is(p, c))
+        p->at++;
+    else
+        fail_expected(p, expected);
     skip_space(p);
-    return PLUCK_OK;
 }
 
-static pluck_status take_string(parser *p, const char *expected, literal *string)
+static literal take_string(parser *p, const char *expected)
 {
-    if (!next_is(p, '\'') && !next_is(p, '"'))
-        return fail_expected(p, expected);
+    literal string = {p->at, 0};
+    if (!next_is(p, '\'') && !next_is(p, '"')) {
+        fail_expected(p, expected);
+        return string;
+    }
     uint8_t quote = *p->at++;
-    string->text = p->at;
+    string.text = p->at;
     while (p->at < p->end && *p->at != quote) {
         if (*p->at == '\\' || *p->at < 0x20)
-            return fail_expected(p, "a string without escapes");
+            fail_expected(p, "a string without escapes");
         p->at++;
     }
+    string.length = (size_t)(p->at - string.text);
     if (p->at == p->end)
-        return fail_expected(p, "a closing quote");
-    string->length = (size_t)(p->at - string->text);
-    p->at++;
-    return PLUCK_OK;
+        fail_expected(p, "a closing quote");
+    else
+        p->at++;
+    return string;
 }
 
 static bool literal_is(literal string, const char *text)
@@ -163,24 +171,22 @@ static bool float_type(char digit, plk_stored_type *type)
     }
 }
 
-static pluck_status parse_descr(parser *p, plk_npy_fields *fields)
+static void parse_descr(parser *p, plk_npy_fields *fields)
 {
-    if (next_is(p, '[') || next_is(p, '('))
-        return plk_fail(p->err, PLUCK_ERR_FORMAT,
-                        "%s: .npy header, byte %td: records (a structured type) are not logits: "
-                        "expected a type such as '<f4'",
-                        p->where, p->at - p->begin);
-    literal descr;
-    pluck_status status = take_string(p, "a type such as '<f4'", &descr);
-    if (status != PLUCK_OK)
-        return status;
+    if (next_is(p, '[') || next_is(p, '(')) {
+        p->status = plk_fail(p->err, PLUCK_ERR_FORMAT,
+                             "%s: .npy header, byte %td: records (a structured type) are not "
+                             "logits: expected a type such as '<f4'",
+                             p->where, p->at - p->begin);
+        return;
+    }
+    literal descr = take_string(p, "a type such as '<f4'");
     fields->descr = (const char *)descr.text;
     fields->descr_length = descr.length;
     fields->descr_offset = (size_t)(descr.text - p->begin);
-    return PLUCK_OK;
 }
 
-static pluck_status parse_order(parser *p, plk_npy_fields *fields)
+static void parse_order(parser *p, plk_npy_fields *fields)
 {
     static const char *const words[] = {"False", "True"};
     for (size_t i = 0; i < 2; i++) {
@@ -188,104 +194,92 @@ static pluck_status parse_order(parser *p, plk_npy_fields *fields)
         if ((size_t)(p->end - p->at) >= length && memcmp(p->at, words[i], length) == 0) {
             p->at += length;
             fields->fortran = i == 1;
-            return PLUCK_OK;
+            return;
         }
     }
-    return fail_expected(p, "True or False");
+    fail_expected(p, "True or False");
 }
 
-static pluck_status parse_axis(parser *p, uint64_t *axis)
+static uint64_t parse_axis(parser *p)
 {
-    if (p->at == p->end || *p->at < '0' || *p->at > '9')
-        return fail_expected(p, "a length of 0 or more, or ')'");
     const uint8_t *begin = p->at;
-    *axis = 0;
+    uint64_t axis = 0;
+    if (p->at == p->end || *p->at < '0' || *p->at > '9')
+        fail_expected(p, "a length of 0 or more, or ')'");
     for (; p->at < p->end && *p->at >= '0' && *p->at <= '9'; p->at++) {
         unsigned digit = (unsigned)(*p->at - '0');
-        if (*axis > (UINT64_MAX - digit) / 10 || *axis * 10 + digit > INT64_MAX) {
+        if (axis > (UINT64_MAX - digit) / 10 || axis * 10 + digit > INT64_MAX) {
             p->at = begin;
-            return fail_expected(p, "a length below 2^63");
+            fail_expected(p, "a length below 2^63");
+            break;
         }
-        *axis = *axis * 10 + digit;
+        axis = axis * 10 + digit;
     }
-    return PLUCK_OK;
+    return axis;
 }
 
-static pluck_status parse_shape(parser *p, plk_shape *shape)
+static void parse_shape(parser *p, plk_shape *shape)
 {
     shape->n_axes = 0;
-    pluck_status status = take(p, '(', "a tuple");
-    while (status == PLUCK_OK && !next_is(p, ')')) {
-        if (shape->n_axes == PLK_MAX_AXES)
-            return fail_expected(p, "at most 64 axes");
-        status = parse_axis(p, &shape->axes[shape->n_axes++]);
-        if (status != PLUCK_OK)
-            return status;
+    take(p, '(', "a tuple");
+    while (p->status == PLUCK_OK && !next_is(p, ')')) {
+        if (shape->n_axes == PLK_MAX_AXES) {
+            fail_expected(p, "at most 64 axes");
+            return;
+        }
+        shape->axes[shape->n_axes++] = parse_axis(p);
         skip_space(p);
-        if (next_is(p, ')') && shape->n_axes > 1)
-            break;
-        status = take(p, ',', shape->n_axes > 1 ? "',' or ')'" : "','");
+        if (!next_is(p, ')') || shape->n_axes == 1)
+            take(p, ',', shape->n_axes > 1 ? "',' or ')'" : "','");
     }
-    return status != PLUCK_OK ? status : take(p, ')', "')'");
-}
-
-static pluck_status parse_value(parser *p, size_t key, plk_npy_fields *fields)
-{
-    switch (key) {
-    case 0:
-        return parse_descr(p, fields);
-    case 1:
-        return parse_order(p, fields);
-    default:
-        return parse_shape(p, &fields->shape);
-    }
+    take(p, ')', "')'");
 }
 
 /* One "key: value"; *seen has a bit for each key so far. */
-static pluck_status parse_pair(parser *p, unsigned *seen, plk_npy_fields *fields)
+static void parse_pair(parser *p, unsigned *seen, plk_npy_fields *fields)
 {
-    literal name;
     const uint8_t *begin = p->at;
-    pluck_status status = take_string(p, "'descr', 'fortran_order', 'shape' or '}'", &name);
-    if (status != PLUCK_OK)
-        return status;
+    literal name = take_string(p, "'descr', 'fortran_order', 'shape' or '}'");
     size_t key = 0;
     while (key < N_KEYS && !literal_is(name, key_names[key]))
         key++;
-    if (key == N_KEYS || (*seen & 1u << key) != 0)
-        return plk_fail(
-            p->err, PLUCK_ERR_FORMAT,
-            "%s: .npy header, byte %td: %s key '%.*s': expected descr, fortran_order and "
-            "shape",
-            p->where, begin - p->begin, key == N_KEYS ? "unknown" : "repeated",
-            (int)(name.length < 32 ? name.length : 32), (const char *)name.text);
+    if (p->status == PLUCK_OK && (key == N_KEYS || (*seen & 1u << key) != 0))
+        p->status =
+            plk_fail(p->err, PLUCK_ERR_FORMAT,
+                     "%s: .npy header, byte %td: %s key '%.*s': expected descr, fortran_order and "
+                     "shape",
+                     p->where, begin - p->begin, key == N_KEYS ? "unknown" : "repeated",
+                     (int)(name.length < 32 ? name.length : 32), (const char *)name.text);
     *seen |= 1u << key;
-    status = take(p, ':', "':'");
-    return status != PLUCK_OK ? status : parse_value(p, key, fields);
+    take(p, ':', "':'");
+    if (p->status != PLUCK_OK)
+        return;
+    if (key == 0)
+        parse_descr(p, fields);
+    else if (key == 1)
+        parse_order(p, fields);
+    else
+        parse_shape(p, &fields->shape);
 }
 
-static pluck_status parse_dictionary(parser *p, plk_npy_fields *fields)
+static void parse_dictionary(parser *p, plk_npy_fields *fields)
 {
     unsigned seen = 0;
-    pluck_status status = take(p, '{', "'{'");
-    while (status == PLUCK_OK && !next_is(p, '}')) {
-        status = parse_pair(p, &seen, fields);
-        if (status != PLUCK_OK)
-            return status;
+    take(p, '{', "'{'");
+    while (p->status == PLUCK_OK && !next_is(p, '}')) {
+        parse_pair(p, &seen, fields);
         skip_space(p);
-        if (next_is(p, '}'))
-            break;
-        status = take(p, ',', "',' or '}'");
+        if (!next_is(p, '}'))
+            take(p, ',', "',' or '}'");
     }
-    if (status == PLUCK_OK)
-        status = take(p, '}', "'}'");
-    if (status != PLUCK_OK)
-        return status;
-    for (size_t key = 0; key < N_KEYS; key++)
+    take(p, '}', "'}'");
+    for (size_t key = 0; key < N_KEYS && p->status == PLUCK_OK; key++)
         if ((seen & 1u << key) == 0)
-            return plk_fail(p->err, PLUCK_ERR_FORMAT, "%s: .npy header: the key '%s' is missing",
-                            p->where, key_names[key]);
-    return p->at == p->end ? PLUCK_OK : fail_expected(p, "nothing but spaces after '}'");
+            p->status =
+                plk_fail(p->err, PLUCK_ERR_FORMAT, "%s: .npy header: the key '%s' is missing",
+                         p->where, key_names[key]);
+    if (p->at != p->end)
+        fail_expected(p, "nothing but spaces after '}'");
 }
 
 /* Whether the type begins with a byte order: '<', '>', '=' or '|'. */
@@ -346,9 +340,14 @@ pluck_status plk_npy_header_fields(const uint8_t *header, size_t text_offset,
                                    size_t header_size_bytes, const char *where,
                                    plk_npy_fields *fields, pluck_error *err)
 {
-    parser p = {header, header + text_offset, header + header_size_bytes, where, err};
+    parser p = {.begin = header,
+                .at = header + text_offset,
+                .end = header + header_size_bytes,
+                .where = where,
+                .err = err};
     *fields = (plk_npy_fields){0};
-    return parse_dictionary(&p, fields);
+    parse_dictionary(&p, fields);
+    return p.status;
 }
 
 pluck_status plk_npy_header_read(plk_source *source, const char *where, plk_npy_fields *fields,
