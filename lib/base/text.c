@@ -130,6 +130,14 @@ size_t plk_mark_bytes(const void *text, size_t n)
     return n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
 }
 
+size_t plk_first_byte(const void *text, size_t n)
+{
+    size_t at = plk_mark_bytes(text, n);
+    while (at < n && plk_is_space(((const uint8_t *)text)[at]))
+        at++;
+    return at;
+}
+
 typedef struct range {
     uint32_t first, last;
 } range;

@@ -43,6 +43,9 @@ bool plk_utf8_is_cut(const char *text, size_t n);
 bool plk_is_space(uint8_t c);
 size_t plk_mark_bytes(const void *text, size_t n);
 
+/* The first byte after the byte order mark and white space; n if there is none. */
+size_t plk_first_byte(const void *text, size_t n);
+
 /* How text from outside (token texts, labels, names of files and tensors), which may be any bytes,
  * is shown so that a terminal, a spreadsheet or a browser only ever displays it. Escaped is what a
  * terminal may take for a command or changes the order of the text around it (C0, DEL, C1,

@@ -445,9 +445,7 @@ static pluck_status read_all(plk_import *import)
 /* Whether a text is meant as JSON: what is empty is, too, so that the message is about that. */
 static bool looks_like_json(const char *text, size_t n)
 {
-    size_t i = plk_mark_bytes(text, n);
-    while (i < n && plk_is_space((uint8_t)text[i]))
-        i++;
+    size_t i = plk_first_byte(text, n);
     return i == n || strchr("{[\"", text[i]);
 }
 

@@ -174,18 +174,9 @@ static bool may_be_text(const uint8_t *bytes, size_t size_bytes)
     return true;
 }
 
-/* Of the first byte after a byte order mark and white space; size_bytes if there is none. */
-static size_t first_byte(const uint8_t *bytes, size_t size_bytes)
-{
-    size_t at = plk_mark_bytes(bytes, size_bytes);
-    while (at < size_bytes && plk_is_space(bytes[at]))
-        at++;
-    return at;
-}
-
 static bool begins_json(const uint8_t *bytes, size_t size_bytes)
 {
-    size_t at = first_byte(bytes, size_bytes);
+    size_t at = plk_first_byte(bytes, size_bytes);
     return at < size_bytes && (bytes[at] == '{' || bytes[at] == '[');
 }
 
@@ -209,7 +200,7 @@ static pluck_status peek_line(plk_source *source, const uint8_t **bytes, size_t 
     bool ended = false;
     size_t searched = 0;
     for (;;) {
-        size_t at = first_byte(*bytes, *size_bytes);
+        size_t at = plk_first_byte(*bytes, *size_bytes);
         size_t from = at < searched ? searched : at;
         if ((at < *size_bytes && !begins_json(*bytes, *size_bytes)) || ended ||
             memchr(*bytes + from, '\n', *size_bytes - from) || *size_bytes > PLK_MAX_LOADED_BYTES)

@@ -45,10 +45,8 @@ typedef struct json_file {
 
 static bool sniff(const uint8_t *bytes, size_t size_bytes, const pluck_dump_options *options)
 {
-    size_t at = plk_mark_bytes(bytes, size_bytes);
+    size_t at = plk_first_byte(bytes, size_bytes);
     (void)options;
-    while (at < size_bytes && plk_is_space(bytes[at]))
-        at++;
     if (at == size_bytes)
         return false;
     if (bytes[at] == '{') {

@@ -230,10 +230,8 @@ static pluck_status parse_row(const uint8_t *line, size_t length, float *values,
 /* '{' and the quote of the first key, as far as they can be seen. */
 static bool sniff(const uint8_t *bytes, size_t size_bytes, const pluck_dump_options *options)
 {
-    size_t i = plk_mark_bytes(bytes, size_bytes);
+    size_t i = plk_first_byte(bytes, size_bytes);
     (void)options;
-    while (i < size_bytes && plk_is_space(bytes[i]))
-        i++;
     if (i == size_bytes || bytes[i++] != '{')
         return false;
     while (i < size_bytes && plk_is_space(bytes[i]))

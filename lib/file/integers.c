@@ -247,9 +247,7 @@ static pluck_status finish_open(plk_integers *integers, pluck_error *err)
         status = plk_source_load(source, PLK_MAX_LOADED_BYTES, err);
     if (status == PLUCK_OK) {
         const uint8_t *begin = source->bytes, *end = begin + source->size_bytes;
-        begin += plk_mark_bytes(begin, (size_t)source->size_bytes);
-        while (begin < end && plk_is_space(*begin))
-            begin++;
+        begin += plk_first_byte(begin, (size_t)source->size_bytes);
         if (plk_npy_has_magic(source->bytes, (size_t)source->size_bytes))
             status = open_npy(integers, err);
         else if (begin < end &&
