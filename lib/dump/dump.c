@@ -264,10 +264,11 @@ static pluck_status finish_open(pluck_dump **out, pluck_dump *dump,
         dump->info.format = dump->reader->format;
         dump->info.streamed = dump->source.streamed;
         size_t own_bytes = dump->reader->own_bytes;
-        dump->own = plk_alloc_zero(&dump->allocator, own_bytes, 1);
+        if (own_bytes > 0)
+            dump->own = plk_alloc_zero(&dump->allocator, 1, own_bytes);
         plk_fp_state fp = plk_fp_enter_text();
-        status =
-            dump->own ? dump->reader->open(dump, options, err) : plk_fail_nomem(err, own_bytes);
+        status = own_bytes == 0 || dump->own ? dump->reader->open(dump, options, err)
+                                             : plk_fail_nomem(err, own_bytes);
         plk_fp_leave(fp);
     }
     if (status != PLUCK_OK)

@@ -50,5 +50,4 @@ const plk_dump_reader plk_dump_npy = {
     .open = open_array,
     .read = plk_reader_layout_read,
     .release = plk_reader_layout_release,
-    .close = plk_reader_layout_close,
 };

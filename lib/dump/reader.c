@@ -276,12 +276,6 @@ void plk_reader_layout_release(pluck_dump *dump, uint64_t row)
     plk_layout_release(&dump->layout, &dump->source, row);
 }
 
-void plk_reader_layout_close(pluck_dump *dump)
-{
-    plk_free(&dump->allocator, dump->tensor);
-    dump->tensor = NULL;
-}
-
 void plk_reader_layout_info(pluck_dump *dump)
 {
     dump->info.n_rows = dump->layout.n_rows;

@@ -93,7 +93,7 @@ typedef struct plk_dump_reader {
     const char *recognised; /* for the message that lists what is read: name and how it begins */
     bool has_tensors;       /* pluck_dump_options.tensor means something */
     bool needs_scratch;     /* no row is ever in place; read() gets rows of f32 */
-    size_t own_bytes;       /* of pluck_dump.own, which is zero before open() */
+    size_t own_bytes;       /* of pluck_dump.own, which is zero before open(); 0: it has none */
 
     /* Whether a file that begins with these bytes has this format. AUTO takes the first reader that
      * returns true. */
@@ -108,7 +108,7 @@ typedef struct plk_dump_reader {
     pluck_status (*read)(pluck_dump *dump, uint64_t row, float *scratch, pluck_dump_row *out,
                          pluck_error *err);
     void (*release)(pluck_dump *dump, uint64_t row); /* NULL: nothing leaves memory */
-    void (*close)(pluck_dump *dump);                 /* what own and dump->tensor hold */
+    void (*close)(pluck_dump *dump); /* what own and dump->tensor hold; called with own only */
 
     /* NULL: the format has no texts of tokens. The contract of pluck_dump_token_text(). */
     const char *(*token_text)(const pluck_dump *dump, pluck_token token, size_t *length);
@@ -134,11 +134,10 @@ extern const plk_dump_reader plk_dump_jsonl;
 extern const plk_dump_reader plk_dump_text;
 extern const plk_dump_reader plk_dump_raw;
 
-/* read, release and close of readers that have a layout, and its share of info. */
+/* read and release of readers that have a layout, and its share of info. */
 pluck_status plk_reader_layout_read(pluck_dump *dump, uint64_t row, float *scratch,
                                     pluck_dump_row *out, pluck_error *err);
 void plk_reader_layout_release(pluck_dump *dump, uint64_t row);
-void plk_reader_layout_close(pluck_dump *dump);
 void plk_reader_layout_info(pluck_dump *dump);
 
 /* As pluck_dump_open(), of bytes in memory that outlive the dump, as a file or as a stream that

@@ -362,7 +362,7 @@ void plk_tensor_rows_release(pluck_dump *dump, uint64_t row)
 void plk_tensor_rows_close(pluck_dump *dump)
 {
     plk_tensor_rows *rows = dump->own;
-    plk_reader_layout_close(dump);
+    plk_free(&dump->allocator, dump->tensor);
     close_stream(rows);
     plk_free(&dump->allocator, rows->parts);
     plk_free(&dump->allocator, rows->targets);
