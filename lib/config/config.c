@@ -429,14 +429,10 @@ pluck_status pluck_config_add_stage(pluck_config *config, const char *name, pluc
     if (!config || !name)
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_config_add_stage: %s is NULL",
                         config ? "name" : "config");
-    const plk_stage *stage = plk_registry_find(config->registry, name);
-    if (!stage) {
-        char nearest[PLK_SUGGESTION_BYTES];
-        plk_suggestion suggestion = plk_suggest(name);
-        plk_offer_stages(&suggestion, config->registry);
-        plk_suggest_write(&suggestion, nearest);
+    char nearest[PLK_SUGGESTION_BYTES];
+    const plk_stage *stage = plk_find_stage(config->registry, name, nearest);
+    if (!stage)
         return plk_fail(err, PLUCK_ERR_CONFIG, "unknown stage '%.40s'%s", name, nearest);
-    }
     pluck_status status = explicit_copy(&copy, config, err);
     if (status == PLUCK_OK)
         status = plk_is_draw(stage) ? plk_config_choose_draw(copy, stage, err)

@@ -169,8 +169,13 @@ pluck_status plk_set_in_stages(const plk_config_reader *reader, const char *key,
 /* The parameter that "stage.param" or a flat key names; NULL if there is none. */
 const pluck_param *plk_find_param(const pluck_config *config, const char *key);
 
-/* All stages and draws, for "did you mean". */
-void plk_offer_stages(plk_suggestion *suggestion, const pluck_registry *registry);
+/* A stage or draw by its name. NULL, if there is none: nearest is "; did you mean", or "". */
+const plk_stage *plk_find_stage(const pluck_registry *registry, const char *name,
+                                char nearest[PLK_SUGGESTION_BYTES]);
+
+/* The first stage of the registry with this flat key, or NULL; *rank: its place there, *index: that
+ * of the parameter. */
+const plk_stage *plk_find_owner(const char *key, size_t *rank, size_t *index);
 
 /* "stage.param": in the last stage of that name. */
 pluck_status plk_set_in_stage(const plk_config_reader *reader, const char *key,

@@ -209,39 +209,23 @@ static pluck_status fail_unknown_key(const plk_config_reader *reader, const char
     return plk_json_fail_key(reader->json, node, reader->err, "unknown key%s", nearest);
 }
 
-/* The stage and the parameter's name there of a flat key; NULL if it is none. */
-static const char *find_flat_key(const char *key, const char **param_name)
-{
-    for (size_t s = 0; plk_stages[s]; s++) {
-        const pluck_stage *info = &plk_stages[s]->info;
-        for (size_t i = 0; i < info->n_params; i++) {
-            const char *flat_key = info->params[i].flat_key;
-            if (flat_key && strcmp(flat_key, key) == 0) {
-                *param_name = info->params[i].name;
-                return info->name;
-            }
-        }
-    }
-    return NULL;
-}
-
 static pluck_status read_explicit_member(const plk_config_reader *reader,
                                          const plk_json_node *member)
 {
-    const char *param_name = NULL;
+    size_t rank = 0, param = 0;
     const plk_config_key *row = find_key(plk_json_key(member));
     if (row && (row->forms & PLK_FORM_EXPLICIT))
         return row->read(reader, member);
     if (row)
         return plk_json_fail_key(reader->json, member, reader->err,
                                  "not allowed next to \"stages\", %s", row->not_explicit);
-    const char *stage = find_flat_key(plk_json_key(member), &param_name);
+    const plk_stage *stage = plk_find_owner(plk_json_key(member), &rank, &param);
     if (stage)
         return plk_json_fail_key(
             reader->json, member, reader->err,
             "a flat key next to \"stages\": write {\"type\": \"%s\", \"%s\": …} "
             "in \"stages\", or use flat keys alone",
-            stage, param_name);
+            stage->info.name, stage->info.params[param].name);
     return fail_unknown_key(reader, plk_json_key(member), member, PLK_FORM_EXPLICIT);
 }
 

@@ -357,13 +357,13 @@ static pluck_status set_in_entries(const plk_config_reader *reader, const char *
     return PLUCK_OK;
 }
 
-/* The first stage of the registry with this flat key, or NULL; *rank = its place there. */
-static const plk_stage *find_owner(const char *key, size_t *rank)
+const plk_stage *plk_find_owner(const char *key, size_t *rank, size_t *index)
 {
     for (size_t s = 0; plk_stages[s]; s++) {
         for (size_t i = 0; i < plk_stages[s]->info.n_params; i++) {
             if (has_flat_key(&plk_stages[s]->info.params[i], key)) {
                 *rank = s;
+                *index = i;
                 return plk_stages[s];
             }
         }
@@ -383,8 +383,8 @@ pluck_status plk_set_in_stages(const plk_config_reader *reader, const char *key,
                                const plk_json_node *value, bool *found)
 {
     pluck_config *config = reader->config;
-    size_t n = 0, rank = 0, index = 0;
-    const plk_stage *owner = find_owner(key, &rank);
+    size_t n = 0, rank = 0, param = 0, index = 0;
+    const plk_stage *owner = plk_find_owner(key, &rank, &param);
     *found = owner != NULL;
     pluck_status status = set_in_entries(reader, key, value, &n);
     if (status != PLUCK_OK || n > 0 || !owner)
@@ -398,13 +398,17 @@ pluck_status plk_set_in_stages(const plk_config_reader *reader, const char *key,
     return status == PLUCK_OK ? set_in_entries(reader, key, value, &n) : status;
 }
 
-void plk_offer_stages(plk_suggestion *suggestion, const pluck_registry *registry)
+const plk_stage *plk_find_stage(const pluck_registry *registry, const char *name,
+                                char nearest[PLK_SUGGESTION_BYTES])
 {
-    const plk_stage *custom = NULL;
+    const plk_stage *found = plk_registry_find(registry, name), *custom = NULL;
+    plk_suggestion suggestion = plk_suggest(name);
     for (size_t s = 0; plk_stages[s]; s++)
-        plk_suggest_offer(suggestion, plk_stages[s]->info.name, NULL);
+        plk_suggest_offer(&suggestion, plk_stages[s]->info.name, NULL);
     for (size_t i = 0; (custom = plk_registry_at(registry, i)); i++)
-        plk_suggest_offer(suggestion, custom->info.name, NULL);
+        plk_suggest_offer(&suggestion, custom->info.name, NULL);
+    plk_suggest_write(&suggestion, nearest);
+    return found;
 }
 
 /* The name of a stage in "stage.param", cut to what a name may have. */
@@ -427,12 +431,9 @@ const pluck_param *plk_find_param(const pluck_config *config, const char *key)
         size_t i = stage ? find_param(&stage->info, param) : 0;
         return stage && i < stage->info.n_params ? &stage->info.params[i] : NULL;
     }
-    size_t rank = 0;
-    const plk_stage *owner = find_owner(key, &rank);
-    for (size_t i = 0; owner && i < owner->info.n_params; i++)
-        if (has_flat_key(&owner->info.params[i], key))
-            return &owner->info.params[i];
-    return NULL;
+    size_t rank = 0, i = 0;
+    const plk_stage *owner = plk_find_owner(key, &rank, &i);
+    return owner ? &owner->info.params[i] : NULL;
 }
 
 /* The flat form has one value for a key that several stages share. */
@@ -456,14 +457,10 @@ pluck_status plk_set_in_stage(const plk_config_reader *reader, const char *key,
     char name[NAME_BYTES], list[LIST_BYTES], nearest[PLK_SUGGESTION_BYTES];
     pluck_config *config = reader->config;
     const char *param = split_key(key, name);
-    const plk_stage *stage = plk_registry_find(config->registry, name);
-    if (!stage) {
-        plk_suggestion suggestion = plk_suggest(name);
-        plk_offer_stages(&suggestion, config->registry);
-        plk_suggest_write(&suggestion, nearest);
+    const plk_stage *stage = plk_find_stage(config->registry, name, nearest);
+    if (!stage)
         return plk_json_fail(reader->json, value, reader->err, "unknown stage '%s'%s", name,
                              nearest);
-    }
     size_t i = find_param(&stage->info, param), e = config->n_entries;
     list_params(&stage->info, list);
     if (i == stage->info.n_params)
@@ -500,15 +497,9 @@ void plk_write_order(const pluck_config *config, plk_writer *writer)
 
 bool plk_is_first_of_key(size_t s, size_t i)
 {
-    size_t rank = 0;
-    const pluck_param *param = &plk_stages[s]->info.params[i];
-    if (!param->flat_key || find_owner(param->flat_key, &rank) != plk_stages[s])
-        return false;
-    for (size_t j = 0; j < i; j++) {
-        if (has_flat_key(&plk_stages[s]->info.params[j], param->flat_key))
-            return false;
-    }
-    return true;
+    size_t rank = 0, index = 0;
+    const char *key = plk_stages[s]->info.params[i].flat_key;
+    return key && plk_find_owner(key, &rank, &index) && rank == s && index == i;
 }
 
 void plk_write_flat_keys(const pluck_config *config, plk_writer *writer)
