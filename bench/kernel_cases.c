@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N_KERNELS = 26 };
+enum { N_KERNELS = 27 };
 _Static_assert(sizeof(plk_kernels) - offsetof(plk_kernels, scan_f32) == N_KERNELS * sizeof(void *),
                "plk_kernels has changed: give each kernel a case here, then adapt N_KERNELS");
 
@@ -198,6 +198,14 @@ static void run_gather_blocks(const plk_kernels *kernels, const kernel_input *in
         kernels->gather_blocks(in->f32, blocks, n, in->threshold_many, out->ids, out->values);
 }
 
+/* A value that is nowhere: words of the mask are never 0. */
+static void run_find_last(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
+{
+    uint64_t bits;
+    out->result = kernels->find_last(in->mask, in->n / 32, 0, &bits);
+    out->result += bits;
+}
+
 static void run_count(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
 {
     out->result = kernels->count(in->f32, in->n / PLK_BLOCK, in->threshold_many);
@@ -240,6 +248,7 @@ static const kernel_case cases[] = {
     {"gather all", 12, run_gather_all},
     {"gather_blocks 1 in 3", 5.0 / 3, run_gather_blocks},
     {"copy_items", 16, run_copy_items},
+    {"find_last", 1.0 / 8, run_find_last},
     {"count", 4, run_count},
     {"bend", 8, run_bend},
     {"dot_f32", 8, run_dot_f32},

@@ -32,7 +32,7 @@ ALLOWED = {
     "simd": "base",
     "softmax": "simd base",
     "rng": "base",
-    "history": "base",
+    "history": "simd base",
     "select": "softmax simd rng base",
     "stages": "select history softmax simd rng base",
     "config": "stages json simd base",

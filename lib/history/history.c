@@ -26,7 +26,7 @@ size_t plk_history_limit(size_t n)
 
 static size_t slot(const plk_history *history, uint64_t position)
 {
-    return (size_t)(position & (history->capacity - 1));
+    return plk_history_slot(history, position);
 }
 
 /* New rings, whose content is undefined. On failure there are none. */
@@ -229,38 +229,36 @@ size_t plk_history_length(const plk_history *history)
     return (size_t)(history->position - history->oldest);
 }
 
-pluck_token plk_history_at(const plk_history *history, size_t age)
+static uint32_t highest_bit(uint64_t bits)
 {
-    return history->ring[slot(history, history->position - 1 - age)];
+#ifdef __GNUC__
+    return 63 - (uint32_t)__builtin_clzll(bits);
+#else
+    uint32_t bit = 0;
+    for (uint32_t half = 32; half > 0; half /= 2)
+        if (bits >> (bit + half) != 0)
+            bit += half;
+    return bit;
+#endif
 }
 
-/* Sixteen tokens at a time, which compilers make vectors of. */
-bool plk_history_find(const plk_history *history, pluck_token token, uint64_t lowest,
-                      uint64_t *position)
+/* The tokens of a group lie together in the ring. */
+bool plk_history_next(const plk_history *history, plk_history_search *search)
 {
-    enum { STEP = 16 };
-    for (uint64_t at = *position; at > lowest;) {
-        size_t end = slot(history, at - 1) + 1;
-        size_t run = at - lowest < end ? (size_t)(at - lowest) : end;
-        const pluck_token *last = history->ring + end;
-        size_t i = 0;
-        for (; run - i >= STEP; i += STEP) {
-            unsigned any = 0;
-            const pluck_token *group = last - i - STEP;
-            for (size_t j = 0; j < STEP; j++)
-                any |= (unsigned)(group[j] == token);
-            if (any != 0)
-                break;
-        }
-        for (; i < run; i++) {
-            if (last[-1 - (ptrdiff_t)i] == token) {
-                *position = at - 1 - i;
-                return true;
-            }
-        }
-        at -= run;
+    while (search->bits == 0) {
+        if (search->end <= search->lowest)
+            return false;
+        size_t end = slot(history, search->end - 1) + 1;
+        size_t run =
+            search->end - search->lowest < end ? (size_t)(search->end - search->lowest) : end;
+        size_t begin = search->kernels->find_last(history->ring + (end - run), run, search->token,
+                                                  &search->bits);
+        search->end -= run - begin;
     }
-    return false;
+    uint32_t bit = highest_bit(search->bits);
+    search->bits ^= (uint64_t)1 << bit;
+    search->position = search->end + bit;
+    return true;
 }
 
 /*

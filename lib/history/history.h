@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/bytes.h"
+#include "simd/kernels.h"
 
 typedef struct plk_history {
     pluck_allocator allocator;
@@ -66,12 +67,30 @@ uint32_t plk_history_generated_before(const plk_history *history);
 /* How many tokens can be looked at. */
 size_t plk_history_length(const plk_history *history);
 
-/* The token accepted age tokens ago: 0 is the last one; age < plk_history_length(). */
-pluck_token plk_history_at(const plk_history *history, size_t age);
+/* Where the ring has the token of a position. */
+static inline size_t plk_history_slot(const plk_history *history, uint64_t position)
+{
+    return (size_t)(position & (history->capacity - 1));
+}
 
-/* The last position in [lowest, *position) that has the token; false if none has. */
-bool plk_history_find(const plk_history *history, pluck_token token, uint64_t lowest,
-                      uint64_t *position);
+/* The token accepted age tokens ago: 0 is the last one; age < plk_history_length(). */
+static inline pluck_token plk_history_at(const plk_history *history, size_t age)
+{
+    return history->ring[plk_history_slot(history, history->position - 1 - age)];
+}
+
+/* The positions in [lowest, end) that have a token, going back; bits is 0 to begin with. */
+typedef struct plk_history_search {
+    const plk_kernels *kernels;
+    pluck_token token;
+    uint64_t lowest;
+    uint64_t end;      /* what is at it or after it has been looked through */
+    uint64_t bits;     /* bit i: end + i has the token, and has not been reported */
+    uint64_t position; /* the last one reported */
+} plk_history_search;
+
+/* Finds the next position; false if there is none. */
+bool plk_history_next(const plk_history *history, plk_history_search *search);
 
 /* A token that is accepted. */
 typedef struct plk_accepted {
@@ -123,10 +142,12 @@ size_t plk_suffix_matches_max_edits(const void *params, const void *matches, uin
 typedef struct plk_suffix_match {
     uint64_t position;
     size_t length;
+    plk_history_search search;
 } plk_suffix_match;
 
 /* Brings the lengths up to date; the first match is asked for with the result. */
-plk_suffix_match plk_suffix_matches_update(plk_suffix_matches *matches, const plk_history *history);
+plk_suffix_match plk_suffix_matches_update(plk_suffix_matches *matches, const plk_history *history,
+                                           const plk_kernels *kernels);
 
 /* The next place, going back; false if there is none. */
 bool plk_suffix_matches_next(const plk_suffix_matches *matches, const plk_history *history,

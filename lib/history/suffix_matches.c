@@ -159,13 +159,16 @@ static uint64_t window_start(const plk_suffix_matches *matches, uint64_t n)
 }
 
 /* The lengths of the first n tokens from those of the first n - 1. */
-static void step(plk_suffix_matches *matches, const plk_history *history, uint64_t n)
+static void step(plk_suffix_matches *matches, const plk_history *history,
+                 const plk_kernels *kernels, uint64_t n)
 {
-    uint64_t last = n - 1, place = last, lowest = window_start(matches, n);
-    pluck_token token = token_at(history, last);
-    while (plk_history_find(history, token, lowest, &place)) {
-        bool continues =
-            place > lowest && token_at(history, place - 1) == token_at(history, last - 1);
+    uint64_t last = n - 1, lowest = window_start(matches, n);
+    pluck_token before = last > lowest ? token_at(history, last - 1) : 0;
+    plk_history_search search = {
+        .kernels = kernels, .token = token_at(history, last), .lowest = lowest, .end = last};
+    while (plk_history_next(history, &search)) {
+        uint64_t place = search.position;
+        bool continues = place > lowest && token_at(history, place - 1) == before;
         *slot(matches, place) = continues ? *slot(matches, place - 1) + 1 : 1;
     }
 }
@@ -192,27 +195,32 @@ static void compute_all(plk_suffix_matches *matches, const plk_history *history)
     }
 }
 
-plk_suffix_match plk_suffix_matches_update(plk_suffix_matches *matches, const plk_history *history)
+plk_suffix_match plk_suffix_matches_update(plk_suffix_matches *matches, const plk_history *history,
+                                           const plk_kernels *kernels)
 {
     uint64_t n = history->position;
+    plk_suffix_match match = {.search = {.kernels = kernels}};
     if (n > 0 && (matches->position == 0 || n - matches->position > MAX_STEPS))
         compute_all(matches, history);
     else
         for (uint64_t i = matches->position; i < n; i++)
-            step(matches, history, i + 1);
+            step(matches, history, kernels, i + 1);
     matches->position = n;
-    return (plk_suffix_match){.position = n > 0 ? n - 1 : 0};
+    if (n > 0) {
+        match.search.token = plk_history_at(history, 0);
+        match.search.lowest = window_start(matches, n);
+        match.search.end = n - 1;
+    }
+    return match;
 }
 
 bool plk_suffix_matches_next(const plk_suffix_matches *matches, const plk_history *history,
                              plk_suffix_match *match)
 {
-    if (history->position == 0)
+    if (!plk_history_next(history, &match->search))
         return false;
-    uint64_t lowest = window_start(matches, history->position);
-    if (!plk_history_find(history, plk_history_at(history, 0), lowest, &match->position))
-        return false;
-    size_t inside = (size_t)(match->position - lowest) + 1;
+    match->position = match->search.position;
+    size_t inside = (size_t)(match->position - match->search.lowest) + 1;
     size_t length = *slot(matches, match->position);
     match->length = length < inside ? length : inside;
     return true;

@@ -228,20 +228,22 @@ void plk_mask_values(const plk_view *view, uint32_t block, uint32_t n_blocks, co
 
 typedef struct plk_token_marks {
     uint32_t n_vocab;
-    uint64_t *bits;   /* one per token */
-    uint32_t *values; /* of the tokens whose bit is set */
-    uint32_t *tokens; /* the list */
+    uint64_t *bits;   /* one per token; only if they are many */
+    uint32_t *values; /* [n_vocab] of the tokens that are marked */
+    uint32_t *tokens; /* the list, ascending */
+    size_t n;         /* how many it holds; if they are many, once it has been asked for */
+    bool are_many;
 } plk_token_marks;
 
 /* None marked. */
 plk_token_marks plk_token_marks_init(const plk_view *view);
 
 /* Marks the token with the value, or with the larger one if it is marked already. */
-void plk_token_mark(const plk_token_marks *marks, uint32_t token, uint32_t value);
+void plk_token_mark(plk_token_marks *marks, uint32_t token, uint32_t value);
 
-void plk_token_unmark(const plk_token_marks *marks, uint32_t token);
+void plk_token_unmark(plk_token_marks *marks, uint32_t token);
 
 /* The marked tokens. */
-plk_token_list plk_token_marks_list(const plk_token_marks *marks);
+plk_token_list plk_token_marks_list(plk_token_marks *marks);
 
 #endif

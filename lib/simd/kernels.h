@@ -142,6 +142,11 @@ typedef struct plk_kernels {
     size_t (*gather_masked)(const float *x, const int32_t *mask, size_t n_blocks, uint32_t first_id,
                             uint32_t *ids, float *logits);
 
+    /* Looks for a value from the end on, 64 places at a time: returns where the last 64 places
+     * begin of which one has it, bit i of *bits saying whether place i from there has. *bits = 0:
+     * none has. Of the first places there may be fewer than 64. n any number. */
+    size_t (*find_last)(const int32_t *x, size_t n, int32_t value, uint64_t *bits);
+
     /* How many of 64 * n_blocks values are >= threshold. */
     size_t (*count)(const float *x, size_t n_blocks, float threshold);
 

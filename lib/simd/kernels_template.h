@@ -26,6 +26,7 @@
  *   flags_at_least(a, b)        a >= b, false for NaN
  *   flags_unordered(a, b)       a or b is NaN
  *   flags_or(f, g), flags_any(f), flags_bits(f): the last has lane i in bit i of an unsigned
+ *   ints_equal(p, v)            bit i of an unsigned: the i-th of 16 int32_t at p is v
  *   bits_count(u)               number of set bits of a uint64_t
  *   lanes_keep(f, a)            a where f, else +0
  *   lanes_ban(u, first, a)      a + -inf in the lanes i whose bit first + i in a uint32_t is 0,
@@ -559,6 +560,21 @@ static size_t copy_items(const void *items, size_t n, float *out)
     return i;
 }
 
+static size_t find_last(const int32_t *x, size_t n, int32_t value, uint64_t *bits)
+{
+    *bits = 0;
+    while (n > 0 && *bits == 0) {
+        const size_t begin = n > PLK_BLOCK ? n - PLK_BLOCK : 0;
+        size_t i = 0;
+        for (; begin + i + LANES <= n; i += LANES)
+            *bits |= (uint64_t)ints_equal(x + begin + i, value) << i;
+        for (; begin + i < n; i++)
+            *bits |= (uint64_t)(x[begin + i] == value) << i;
+        n = begin;
+    }
+    return n;
+}
+
 static size_t count(const float *x, size_t n_blocks, float threshold)
 {
     const lanes least = lanes_set(threshold);
@@ -587,8 +603,8 @@ static size_t count(const float *x, size_t n_blocks, float threshold)
         .exp_values = exp_values, .exp_sums = exp_sums, .exp_dots = exp_dots,                      \
         .exp_block = exp_block, .exp_sums_from = exp_sums_from, .moments = moments,                \
         .gather = gather, .gather_blocks = gather_blocks, .gather_masked = gather_masked,          \
-        .mask_values = mask_values, .copy_items = copy_items, .count = count, .dot_f32 = dot_f32,  \
-        .dot_f16 = dot_f16, .dot_bf16 = dot_bf16, .bend = bend                                     \
+        .mask_values = mask_values, .copy_items = copy_items, .find_last = find_last,              \
+        .count = count, .dot_f32 = dot_f32, .dot_f16 = dot_f16, .dot_bf16 = dot_bf16, .bend = bend \
     }
 
 #endif

@@ -179,6 +179,16 @@ LANES_INLINE bool flags_any(flags f)
     return _mm256_movemask_ps(_mm256_or_ps(f.low, f.high)) != 0;
 }
 
+LANES_INLINE unsigned ints_equal(const int32_t *x, int32_t value)
+{
+    const __m256i *eight = (const __m256i *)(const void *)x;
+    const __m256i all = _mm256_set1_epi32(value);
+    __m256i low = _mm256_cmpeq_epi32(_mm256_loadu_si256(eight), all);
+    __m256i high = _mm256_cmpeq_epi32(_mm256_loadu_si256(eight + 1), all);
+    return (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(low)) |
+           (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(high)) << 8;
+}
+
 LANES_INLINE size_t bits_count(uint64_t bits)
 {
     return (size_t)__builtin_popcountll(bits);

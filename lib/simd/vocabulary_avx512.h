@@ -137,6 +137,11 @@ LANES_INLINE bool flags_any(flags f)
     return f != 0;
 }
 
+LANES_INLINE unsigned ints_equal(const int32_t *x, int32_t value)
+{
+    return _mm512_cmpeq_epi32_mask(_mm512_loadu_si512(x), _mm512_set1_epi32(value));
+}
+
 LANES_INLINE size_t bits_count(uint64_t bits)
 {
     return (size_t)__builtin_popcountll(bits);

@@ -176,6 +176,14 @@ LANES_INLINE unsigned flags_bits(flags f)
     return (unsigned)vaddv_u8(vget_low_u8(bits)) | (unsigned)vaddv_u8(vget_high_u8(bits)) << 8;
 }
 
+LANES_INLINE unsigned ints_equal(const int32_t *x, int32_t value)
+{
+    flags f;
+    for (int i = 0; i < 4; i++)
+        f.q[i] = vceqq_s32(vld1q_s32(x + 4 * i), vdupq_n_s32(value));
+    return flags_bits(f);
+}
+
 LANES_INLINE size_t bits_count(uint64_t bits)
 {
     return (size_t)__builtin_popcountll(bits);

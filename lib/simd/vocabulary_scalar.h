@@ -206,6 +206,14 @@ LANES_INLINE bool flags_any(flags f)
     return flags_bits(f) != 0;
 }
 
+LANES_INLINE unsigned ints_equal(const int32_t *x, int32_t value)
+{
+    unsigned bits = 0;
+    FOR_LANES(i)
+    bits |= (unsigned)(x[i] == value) << i;
+    return bits;
+}
+
 LANES_INLINE size_t bits_count(uint64_t bits)
 {
     size_t n = 0;

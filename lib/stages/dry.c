@@ -105,7 +105,7 @@ static size_t mark_repetitions(plk_suffix_matches *matches, const plk_history *h
                                size_t allowed_length, const plk_view *view, plk_token_marks *marks)
 {
     size_t longest = 0;
-    plk_suffix_match match = plk_suffix_matches_update(matches, history);
+    plk_suffix_match match = plk_suffix_matches_update(matches, history, view->kernels);
     while (plk_suffix_matches_next(matches, history, &match)) {
         if (match.length < allowed_length)
             continue;

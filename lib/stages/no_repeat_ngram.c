@@ -34,7 +34,7 @@ static pluck_status apply(const void *params, void *state, plk_view *view,
     for (size_t age = plk_history_length(history); prefix == 0 && age-- > 0;)
         plk_token_mark(&marks, (uint32_t)plk_history_at(history, age), 0);
     if (prefix > 0) {
-        plk_suffix_match match = plk_suffix_matches_update(state, history);
+        plk_suffix_match match = plk_suffix_matches_update(state, history, view->kernels);
         while (plk_suffix_matches_next(state, history, &match)) {
             size_t age = (size_t)(history->position - 2 - match.position);
             if (match.length >= prefix)

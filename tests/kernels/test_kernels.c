@@ -504,6 +504,38 @@ static bool gather_blocks_case(uint64_t seed, pluck_isa isa, const void *context
 }
 KERNEL_TEST(gather_blocks_finds_what_gather_does, gather_blocks_case)
 
+/* Values of a few kinds, so that there are groups with many hits, with one, and without. */
+static bool find_last_case(uint64_t seed, pluck_isa isa, const void *context)
+{
+    (void)context;
+    const plk_kernels *kernels = plk_kernels_get(isa);
+    test_random random = test_random_make(seed);
+    size_t n = test_random_below(&random, 3) ? test_random_below(&random, 400)
+                                             : test_random_below(&random, 70);
+    guard_buffer memory = guard_buffer_create((n + 1) * sizeof(int32_t));
+    int32_t *x = guard_buffer_tail(&memory, n * sizeof *x);
+    size_t kinds = test_random_below(&random, 2) ? 5 : 500;
+    for (size_t i = 0; i < n; i++)
+        x[i] = (int32_t)test_random_below(&random, kinds) - 2;
+    int32_t value = (int32_t)test_random_below(&random, 5) - 2;
+    uint64_t expected = 0, bits = 1;
+    size_t begin = n;
+    while (begin > 0 && expected == 0) {
+        size_t end = begin;
+        begin = end > 64 ? end - 64 : 0;
+        for (size_t i = begin; i < end; i++)
+            expected |= (uint64_t)(x[i] == value) << (i - begin);
+    }
+    size_t got = kernels->find_last(x, n, value, &bits);
+    bool passed = got == begin && bits == expected;
+    if (!passed)
+        passed = test_case_failed("group %zu has %llx, not group %zu %llx", got,
+                                  (unsigned long long)bits, begin, (unsigned long long)expected);
+    guard_buffer_destroy(&memory);
+    return passed;
+}
+KERNEL_TEST(the_last_places_of_a_value_are_found, find_last_case)
+
 /* With on_nan = "ban" the logits may hold NaN beside values that must not be lost. */
 static void gather_finds_values_next_to_nan(void **state)
 {
@@ -540,6 +572,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(exponential_of_any_distance_is_a_number),
         cmocka_unit_test(exponential_of_nan_is_zero),
         cmocka_unit_test(gather_blocks_finds_what_gather_does),
+        cmocka_unit_test(the_last_places_of_a_value_are_found),
         cmocka_unit_test(gather_finds_values_next_to_nan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
