@@ -126,9 +126,9 @@ int texts_open(token_texts *texts, const vocab_flags *flags)
     if (!flags->file)
         return !flags->added ? EXIT_DONE : complain(EXIT_USAGE, "--added-tokens needs --vocab");
     texts->name = source_name(flags->file);
-    pluck_status status = plk_vocab_open(&texts->vocab, flags->file, flags->added,
-                                         (plk_encoding)flags->encoding, NULL, &err);
-    return complain_error(status, &err);
+    return complain_error(plk_vocab_open(&texts->vocab, flags->file, flags->added,
+                                         (plk_encoding)flags->encoding, NULL, &err),
+                          &err);
 }
 
 void texts_close(token_texts *texts)

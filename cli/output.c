@@ -218,10 +218,15 @@ int output_close(output *out, bool keep)
     return outputs_close(out, 1, keep);
 }
 
+int outputs_finish(output *outs, size_t n, int code)
+{
+    int closed = outputs_close(outs, n, code == EXIT_DONE);
+    return code != EXIT_DONE ? code : closed;
+}
+
 int output_finish(output *out, int code)
 {
-    int closed = output_close(out, code == EXIT_DONE);
-    return code != EXIT_DONE ? code : closed;
+    return outputs_finish(out, 1, code);
 }
 
 void output_flush(output *out)
@@ -395,14 +400,12 @@ void output_float(output *out, double value)
     write_float(out, value, false);
 }
 
-void output_csv_double(output *out, double value)
+void output_csv_number(output *out, double value, bool is_double)
 {
-    write_double(out, value, true);
-}
-
-void output_csv_float(output *out, double value)
-{
-    write_float(out, value, true);
+    if (is_double)
+        write_double(out, value, true);
+    else
+        write_float(out, value, true);
 }
 
 void json_key(output *out, const char *name)

@@ -119,6 +119,7 @@ int output_close(output *out, bool keep);
 /* The same at the end of a command whose exit code is this so far: keeps the file for EXIT_DONE.
  * Returns code, or for EXIT_DONE what output_close() returns. */
 int output_finish(output *out, int code);
+int outputs_finish(output *outs, size_t n, int code);
 
 /* The same for all the outputs of a command: none gets its name before all are written. When one
  * fails the message says which were completed all the same. */
@@ -169,8 +170,7 @@ void output_double(output *out, double value);
 void output_float(output *out, double value);
 
 /* The same for a CSV field, with inf, -inf and nan. */
-void output_csv_double(output *out, double value);
-void output_csv_float(output *out, double value);
+void output_csv_number(output *out, double value, bool is_double);
 
 /* Running text for a terminal (PLK_SCREEN), given in pieces that may cut a character in two. Starts
  * as all zero; a final piece with text NULL writes what is pending. */

@@ -17,37 +17,30 @@
 
 enum { CONFIG_LIMIT_BYTES = 16 << 20, PIECE_BYTES = 16384 };
 
-static int read_all(const char *name, int fd, size_t limit, char **text, size_t *n)
-{
-    size_t capacity = 0;
-    for (;;) {
-        if (!grow(text, &capacity, *n + PIECE_BYTES, 1))
-            return complain_memory();
-        ssize_t got = read(fd, *text + *n, capacity - *n - 1);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return complain(EXIT_SYSTEM, "%s: %s", name, strerror(errno));
-        *n += (size_t)got;
-        if (*n > limit)
-            return complain(EXIT_DATA, "%s: is larger than %zu bytes", name, limit);
-        if (got == 0) {
-            (*text)[*n] = '\0';
-            return EXIT_DONE;
-        }
-    }
-}
-
 int read_file(const char *path, size_t limit, char **text, size_t *n)
 {
     bool is_stdin = strcmp(path, "-") == 0;
+    const char *name = is_stdin ? "standard input" : path;
     int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY);
+    size_t capacity = 0;
+    ssize_t got = 1;
     *text = NULL;
     *n = 0;
-    if (fd < 0)
-        return complain(EXIT_SYSTEM, "%s: %s", path, strerror(errno));
-    int code = read_all(is_stdin ? "standard input" : path, fd, limit, text, n);
-    if (!is_stdin)
+    int code = fd < 0 ? complain(EXIT_SYSTEM, "%s: %s", path, strerror(errno)) : EXIT_DONE;
+    while (code == EXIT_DONE && got != 0) {
+        if (!grow(text, &capacity, *n + PIECE_BYTES, 1)) {
+            code = complain_memory();
+            break;
+        }
+        got = read(fd, *text + *n, capacity - *n - 1);
+        if (got < 0 && errno != EINTR)
+            code = complain(EXIT_SYSTEM, "%s: %s", name, strerror(errno));
+        *n += got > 0 ? (size_t)got : 0;
+        (*text)[*n] = '\0';
+        if (*n > limit)
+            code = complain(EXIT_DATA, "%s: is larger than %zu bytes", name, limit);
+    }
+    if (fd > STDIN_FILENO)
         close(fd);
     if (code != EXIT_DONE) {
         free(*text);
@@ -213,17 +206,33 @@ pluck_config_stage setup_config_stage(const pluck_config *config, size_t index)
     return stage;
 }
 
+static pluck_status write_json(const pluck_config *config, char *text, size_t size, size_t *needed)
+{
+    return config ? pluck_config_to_json(config, text, size, needed, NULL)
+                  : pluck_config_schema(text, size, needed, NULL);
+}
+
 char *setup_config_json(const pluck_config *config, size_t *n_bytes)
 {
     size_t needed = 0;
-    pluck_status status = pluck_config_to_json(config, NULL, 0, &needed, NULL);
+    pluck_status status = write_json(config, NULL, 0, &needed);
     char *text = status == PLUCK_OK ? malloc(needed) : NULL;
-    if (text && pluck_config_to_json(config, text, needed, &needed, NULL) != PLUCK_OK) {
+    if (text && write_json(config, text, needed, &needed) != PLUCK_OK) {
         free(text);
         return NULL;
     }
     *n_bytes = text ? needed - 1 : 0;
     return text;
+}
+
+void setup_print_config(output *out, const pluck_config *config)
+{
+    size_t n = 0;
+    char *text = setup_config_json(config, &n);
+    if (!text)
+        out->error = out->error != 0 ? out->error : ENOMEM;
+    output_write(out, text ? text : "", n);
+    free(text);
 }
 
 int setup_seed(pluck_config *config)

@@ -13,9 +13,10 @@
 /* The file or the preset, then the flags for keys. */
 int setup_config(const config_flags *flags, pluck_config **config);
 
-/* The configuration as JSON, of *n_bytes without its NUL; freed by the caller. NULL if there is no
- * memory. */
+/* The configuration as JSON, of *n_bytes without its NUL, or for NULL the schema of all; freed by
+ * the caller. NULL if there is no memory. */
 char *setup_config_json(const pluck_config *config, size_t *n_bytes);
+void setup_print_config(output *out, const pluck_config *config);
 
 /* Replaces a "random" seed by one from the system and says which on standard error, so that every
  * sampler of this run has the same one and the run can be repeated. */

@@ -71,10 +71,8 @@ void table_number(table *t, double value)
         return;
     }
     (void)next_column(t);
-    if (!c->is_double)
-        output_csv_float(t->out, value);
-    else if (!isnan(value))
-        output_csv_double(t->out, value);
+    if (!c->is_double || !isnan(value))
+        output_csv_number(t->out, value, c->is_double);
 }
 
 void table_text(table *t, const char *text, size_t n, unsigned columns)

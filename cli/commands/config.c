@@ -52,34 +52,6 @@ static void print_stages(output *out, const pluck_config *config)
     }
 }
 
-typedef pluck_status (*text_writer)(const pluck_config *config, char *text, size_t capacity,
-                                    size_t *size, pluck_error *err);
-
-static pluck_status write_schema(const pluck_config *config, char *text, size_t capacity,
-                                 size_t *size, pluck_error *err)
-{
-    (void)config;
-    return pluck_config_schema(text, capacity, size, err);
-}
-
-/* Prints what a function of the library writes into a buffer whose size it tells. */
-static int print_written(output *out, const pluck_config *config, text_writer writer)
-{
-    pluck_error err = {PLUCK_ERR_NOMEM, "out of memory"};
-    size_t size = 0;
-    pluck_status sized = writer(config, NULL, 0, &size, &err);
-    if (sized != PLUCK_OK)
-        return complain_error(sized, &err);
-    char *text = malloc(size);
-    if (!text)
-        return complain_memory();
-    pluck_status status = writer(config, text, size, &size, &err);
-    if (status == PLUCK_OK)
-        output_text(out, text);
-    free(text);
-    return complain_error(status, &err);
-}
-
 static int check(const void *given)
 {
     const call *c = given;
@@ -117,7 +89,7 @@ static int show(const void *given)
         code = output_open(&out, NULL);
     if (code == EXIT_DONE) {
         if (flags->format == FORMAT_JSON) {
-            code = print_written(&out, config, pluck_config_to_json);
+            setup_print_config(&out, config);
         } else {
             output_wrap(&out);
             print_settings(&out, config);
@@ -136,7 +108,8 @@ static int schema(const void *given)
     int code = output_open(&out, NULL);
     if (code != EXIT_DONE)
         return code;
-    return output_finish(&out, print_written(&out, NULL, write_schema));
+    setup_print_config(&out, NULL);
+    return output_finish(&out, EXIT_DONE);
 }
 
 /* A preset and what it says about itself. */

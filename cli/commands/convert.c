@@ -162,8 +162,7 @@ static int convert(conversion *c, pluck_dump_format format)
         code = copy_rows(c);
     if (code != EXIT_DONE)
         return code;
-    pluck_status status = pluck_dump_writer_finish(c->writer, &err);
-    return complain_error(status, &err);
+    return complain_error(pluck_dump_writer_finish(c->writer, &err), &err);
 }
 
 static int run(const void *given)

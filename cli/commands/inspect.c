@@ -127,8 +127,7 @@ static int print(const inspection *in)
         inspect_print_svg(in, &outs[1]);
     if (code == EXIT_DONE && flags->csv)
         inspect_print_csv(in, &outs[2]);
-    int close_code = outputs_close(outs, 3, code == EXIT_DONE);
-    return code == EXIT_DONE ? close_code : code;
+    return outputs_finish(outs, 3, code);
 }
 
 static int run(const void *given)

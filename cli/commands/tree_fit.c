@@ -231,9 +231,7 @@ static int build_huffman(training *t)
         raise_zeros(t, counts);
     if (code == EXIT_DONE) {
         pluck_status status = pluck_tree_create_huffman(&t->tree, counts, t->n_tokens, NULL, &err);
-        if (status != PLUCK_OK)
-            code = complain(exit_code_of(status), "%s: %s",
-                            flags->counts ? flags->counts : "the targets", err.message);
+        code = complain_about(flags->counts ? flags->counts : "the targets", status, &err);
     }
     free(counts);
     return code;
@@ -261,8 +259,7 @@ static int build_clusters(training *t)
             .data = rows.values, .dtype = PLUCK_F32, .n_rows = t->n_tokens, .n_cols = rows.n_cols};
         pluck_status status =
             pluck_tree_create_clustered(&t->tree, &vectors, flags->seed, NULL, &err);
-        if (status != PLUCK_OK)
-            code = complain_about(path, status, &err);
+        code = complain_about(path, status, &err);
     }
     float_rows_free(&rows);
     return code;
@@ -533,10 +530,10 @@ static int run(training *t)
         code = train(t);
     if (code == EXIT_DONE)
         code = finish(t);
-    int close_code = output_close(&t->out, true);
-    if (t->is_saved && (code != EXIT_DONE || close_code != EXIT_DONE))
+    code = output_finish(&t->out, code);
+    if (t->is_saved && code != EXIT_DONE)
         complain(EXIT_DONE, "completed: %s", flags->output);
-    return code != EXIT_DONE ? code : close_code;
+    return code;
 }
 
 static void free_training(training *t)

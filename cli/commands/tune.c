@@ -15,17 +15,6 @@ typedef struct tune_flags {
     int format;
 } tune_flags;
 
-static void write_config(const tuning *t, output *out)
-{
-    size_t n = 0;
-    char *text = setup_config_json(t->config, &n);
-    if (text)
-        output_write(out, text, n);
-    else
-        out->error = out->error != 0 ? out->error : ENOMEM;
-    free(text);
-}
-
 enum { RESULTS, CONFIG, SVG, CSV, N_OUTPUTS };
 
 /* A configuration is written only with an answer. */
@@ -49,7 +38,7 @@ static void print(const tuning *t, const tune_flags *flags, output outs[N_OUTPUT
     else
         tuning_print_text(t, &outs[RESULTS]);
     if (outs[CONFIG].is_open)
-        write_config(t, &outs[CONFIG]);
+        setup_print_config(&outs[CONFIG], t->config);
     if (outs[SVG].is_open)
         tuning_print_svg(t, &outs[SVG]);
     if (outs[CSV].is_open)
@@ -71,10 +60,8 @@ static int run_tune(const void *given)
         code = open_files(&t, flags, outs);
     if (code == EXIT_DONE)
         print(&t, flags, outs);
-    int close_code = outputs_close(outs, N_OUTPUTS, code == EXIT_DONE);
+    code = outputs_finish(outs, N_OUTPUTS, code);
     tuning_close(&t);
-    if (code == EXIT_DONE)
-        code = close_code;
     return code == EXIT_DONE && !t.has_answer ? EXIT_NEGATIVE : code;
 }
 
