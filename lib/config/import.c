@@ -183,15 +183,11 @@ static pluck_status collect(plk_import *import, const plk_json_node *object, con
     return PLUCK_OK;
 }
 
-typedef struct member_order {
-    plk_import_member *member;
-} member_order;
-
 /* By key; of equal keys the one that counts comes last. */
 static bool member_before(const void *a, const void *b)
 {
-    const plk_import_member *left = ((const member_order *)a)->member;
-    const plk_import_member *right = ((const member_order *)b)->member;
+    const plk_import_member *left = *(plk_import_member *const *)a;
+    const plk_import_member *right = *(plk_import_member *const *)b;
     int order = strcmp(plk_json_key(left->node), plk_json_key(right->node));
     return order != 0 ? order < 0 : left->depth < right->depth;
 }
@@ -200,14 +196,14 @@ static bool member_before(const void *a, const void *b)
 static pluck_status find_overridden(plk_import *import)
 {
     size_t n = import->n_members;
-    member_order *order = plk_alloc(import->allocator, n > 0 ? n : 1, 2 * sizeof *order);
+    plk_import_member **order = plk_alloc(import->allocator, n, 2 * sizeof(plk_import_member *));
     if (!order)
-        return plk_fail_nomem(import->err, n * 2 * sizeof *order);
+        return plk_fail_nomem(import->err, n * 2 * sizeof(plk_import_member *));
     for (size_t i = 0; i < n; i++)
-        order[i].member = &import->members[i];
-    plk_sort(order, order + n, n, sizeof *order, member_before);
+        order[i] = &import->members[i];
+    plk_sort(order, order + n, n, sizeof(plk_import_member *), member_before);
     for (size_t i = n; i-- > 1;) {
-        plk_import_member *member = order[i - 1].member, *next = order[i].member;
+        plk_import_member *member = order[i - 1], *next = order[i];
         if (strcmp(plk_json_key(member->node), plk_json_key(next->node)) == 0)
             member->instead = next->instead ? next->instead : next;
     }
@@ -222,7 +218,7 @@ static pluck_status open_members(plk_import *import)
         return plk_json_fail(import->json, root, import->err,
                              "a configuration is an object, not %s", plk_json_kind_name(root));
     size_t n = count_members(import->importer, root);
-    import->members = plk_alloc(import->allocator, n > 0 ? n : 1, sizeof *import->members);
+    import->members = plk_alloc(import->allocator, n, sizeof *import->members);
     if (!import->members)
         return plk_fail_nomem(import->err, n * sizeof *import->members);
     pluck_status status = collect(import, root, "", 0);

@@ -41,6 +41,11 @@ typedef struct cell {
     size_t length;
 } cell;
 
+typedef struct text_line {
+    const uint8_t *bytes;
+    size_t length;
+} text_line;
+
 typedef struct cells {
     const char *at, *end;
     char separator;
@@ -52,9 +57,10 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t' || c == '\r';
 }
 
-static cells cells_of(const uint8_t *line, size_t length, char separator)
+static cells cells_of(text_line line, char separator)
 {
-    const char *text = (const char *)line;
+    const char *text = (const char *)line.bytes;
+    size_t length = line.length;
     while (length > 0 && is_blank(text[length - 1]) &&
            (separator != '\t' || text[length - 1] != '\t'))
         length--;
@@ -232,18 +238,17 @@ static bool sniff(const uint8_t *bytes, size_t size_bytes, const pluck_dump_opti
 }
 
 /* Of a line of numbers. Tabs and spaces mixed are white space. */
-static char find_separator(const uint8_t *line, size_t length)
+static char find_separator(text_line line)
 {
-    cells all = cells_of(line, length, '\t');
+    cells all = cells_of(line, '\t');
     cell c;
-    if (memchr(line, ';', length))
+    bool has_comma = memchr(line.bytes, ',', line.length);
+    bool is_mixed = !memchr(line.bytes, '\t', line.length);
+    if (memchr(line.bytes, ';', line.length))
         return ';';
-    if (memchr(line, ',', length) && !memchr(line, '\t', length))
-        return ',';
-    bool is_mixed = !memchr(line, '\t', length);
     while (next_cell(&all, &c))
         is_mixed = is_mixed || memchr(c.text, ' ', c.length);
-    return !is_mixed ? '\t' : memchr(line, ',', length) ? ',' : ' ';
+    return !is_mixed ? '\t' : has_comma ? ',' : ' ';
 }
 
 /* The number of the line in the file, from 1 on, comments and blank ones counted. */
@@ -271,9 +276,8 @@ static pluck_status fail_cell(const pluck_dump *dump, const text_file *text, uin
 }
 
 /* Whether a line counts 0, 1, 2, ... from its first or second cell on. */
-static bool counts_columns(const uint8_t *line, size_t length, char separator)
+static bool counts_columns(cells all)
 {
-    cells all = cells_of(line, length, separator);
     cell c;
     uint32_t expected = 0, n = 0;
     while (next_cell(&all, &c)) {
@@ -288,9 +292,8 @@ static bool counts_columns(const uint8_t *line, size_t length, char separator)
     return expected > 1;
 }
 
-static bool has_other_numbers(const uint8_t *line, size_t length, char separator)
+static bool has_other_numbers(cells all)
 {
-    cells all = cells_of(line, length, separator);
     cell c;
     while (next_cell(&all, &c))
         if (!is_plain_integer(&c))
@@ -298,9 +301,8 @@ static bool has_other_numbers(const uint8_t *line, size_t length, char separator
     return false;
 }
 
-static bool is_header(const uint8_t *line, size_t length, char separator)
+static bool is_header(cells all)
 {
-    cells all = cells_of(line, length, separator);
     cell c;
     double value = 0.0;
     for (bool is_first = true; next_cell(&all, &c); is_first = false)
@@ -310,13 +312,12 @@ static bool is_header(const uint8_t *line, size_t length, char separator)
 }
 
 /* What the names of the columns say. */
-static pluck_status read_header(const pluck_dump *dump, text_file *text, const uint8_t *line,
-                                size_t length, pluck_error *err)
+static pluck_status read_header(const pluck_dump *dump, text_file *text, cells all,
+                                pluck_error *err)
 {
     static const char *const index_names[] = {"", "index", "row", "position", "step", "unnamed: 0"};
     static const char *const target_names[] = {"target", "targets"};
     static const char *const token_names[] = {"token", "token_id", "tokens", "id", "token_str"};
-    cells all = cells_of(line, length, text->separator);
     cell c;
     for (uint32_t column = 0; next_cell(&all, &c); column++) {
         if (column == 0 && is_one_of(&c, index_names, sizeof index_names / sizeof *index_names))
@@ -351,9 +352,8 @@ static bool split_numbered(const uint8_t *line, size_t length, uint64_t *number,
     return true;
 }
 
-static uint32_t count_cells(const uint8_t *line, size_t length, char separator)
+static uint32_t count_cells(cells all)
 {
-    cells all = cells_of(line, length, separator);
     cell c;
     uint32_t n = 0;
     while (n <= PLUCK_MAX_VOCAB && next_cell(&all, &c))
@@ -385,11 +385,6 @@ static pluck_status set_info(pluck_dump *dump, text_file *text, const pluck_dump
     return PLUCK_OK;
 }
 
-typedef struct text_line {
-    const uint8_t *bytes;
-    size_t length;
-} text_line;
-
 static pluck_status find_lines(pluck_dump *dump, text_file *text, pluck_error *err)
 {
     plk_source *source = &dump->source;
@@ -405,21 +400,18 @@ static pluck_status find_lines(pluck_dump *dump, text_file *text, pluck_error *e
 }
 
 /* Whether the first line is names of columns, and not a row. */
-static bool has_names(const text_file *text, text_line first, text_line second)
+static bool has_names(const text_file *text, cells first, cells second)
 {
-    if (text->is_numbered)
-        return false;
-    bool counts = text->lines.n > 1 && counts_columns(first.bytes, first.length, text->separator) &&
-                  has_other_numbers(second.bytes, second.length, text->separator);
-    return counts || is_header(first.bytes, first.length, text->separator);
+    bool counts = text->lines.n > 1 && counts_columns(first) && has_other_numbers(second);
+    return !text->is_numbered && (counts || is_header(first));
 }
 
 /* The cells of a row, which is the first line unless that has the names. */
 static pluck_status match_names(const pluck_dump *dump, text_file *text, text_line first,
                                 text_line row, pluck_error *err)
 {
-    uint32_t n_names = count_cells(first.bytes, first.length, text->separator);
-    text->n_cells = count_cells(row.bytes, row.length, text->separator);
+    uint32_t n_names = count_cells(cells_of(first, text->separator));
+    text->n_cells = count_cells(cells_of(row, text->separator));
     if (n_names == text->n_cells)
         return PLUCK_OK;
     if (n_names + 1 != text->n_cells || text->index_column != NO_COLUMN)
@@ -449,9 +441,10 @@ static pluck_status open_text(pluck_dump *dump, const pluck_dump_options *option
     if (text->lines.n > 1)
         second.bytes = plk_lines_find(&text->lines, &dump->source, 1, &second.length);
     text->is_numbered = split_numbered(first.bytes, first.length, &number, &value) && number == 0;
-    text->separator = find_separator(second.bytes, second.length);
-    if (has_names(text, first, second))
-        status = read_header(dump, text, first.bytes, first.length, err);
+    text->separator = find_separator(second);
+    cells names = cells_of(first, text->separator);
+    if (has_names(text, names, cells_of(second, text->separator)))
+        status = read_header(dump, text, names, err);
     if (status == PLUCK_OK && text->n_header == text->lines.n)
         status = plk_fail(err, PLUCK_ERR_FORMAT, "%s: its only line is not a row of numbers",
                           dump->source.label);
@@ -490,9 +483,10 @@ static pluck_status read_line(pluck_dump *dump, uint64_t line, float *values, pl
                               pluck_error *err)
 {
     text_file *text = dump->own;
-    size_t length = 0;
-    const uint8_t *bytes = plk_lines_find(&text->lines, &dump->source, line, &length);
-    cells all = cells_of(bytes, length, text->separator);
+    text_line l = {NULL, 0};
+    l.bytes = plk_lines_find(&text->lines, &dump->source, line, &l.length);
+    const uint8_t *bytes = l.bytes;
+    cells all = cells_of(l, text->separator);
     cell c;
     uint32_t column = 0, n = 0;
     for (; next_cell(&all, &c); column++) {
