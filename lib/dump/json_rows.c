@@ -125,7 +125,7 @@ static pluck_status collect(void *user, const plk_json_token *token, float value
         return PLUCK_OK;
     }
     pluck_status status = plk_grow(allocator, &file->arena, &file->arena_capacity,
-                                   file->arena_size + token->length, 1, err);
+                                   file->arena_size + token->length + 1, 1, err);
     if (status == PLUCK_OK)
         status = plk_grow(allocator, &file->texts, &file->texts_capacity, file->n_texts + 1,
                           sizeof *file->texts, err);

@@ -53,9 +53,10 @@ static bool reserve_entries(plk_vocab *v, uint32_t n)
     return true;
 }
 
+/* Room for n more bytes, and one more: even texts without bytes point into the block. */
 static bool reserve_bytes(plk_vocab *v, size_t n)
 {
-    return plk_grow(&v->allocator, &v->bytes, &v->bytes_capacity, v->n_bytes + n, 1, NULL) ==
+    return plk_grow(&v->allocator, &v->bytes, &v->bytes_capacity, v->n_bytes + n + 1, 1, NULL) ==
            PLUCK_OK;
 }
 
