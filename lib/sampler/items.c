@@ -55,7 +55,7 @@ static pluck_status scatter(const layout *l, size_t first, size_t n, float *row,
     for (size_t i = first; i < n; i++) {
         int32_t id = id_at(l, i);
         uint32_t number = (uint32_t)i;
-        if (id < 0 || (uint32_t)id >= n_vocab)
+        if ((uint32_t)id >= n_vocab)
             return plk_fail(err, PLUCK_ERR_INVALID,
                             "items: token %d of item %zu is outside [0, %u]", (int)id, i,
                             n_vocab - 1);
@@ -92,6 +92,5 @@ pluck_status pluck_logits_from_items(const void *items, size_t stride_bytes, siz
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "items: %zu for a vocabulary of %u; each token may come once", n, n_vocab);
     layout l = {items, stride_bytes, id_offset_bytes, logit_offset_bytes};
-    size_t first = n > 0 ? copy_leading(&l, n, row) : 0;
-    return scatter(&l, first, n, row, n_vocab, err);
+    return scatter(&l, copy_leading(&l, n, row), n, row, n_vocab, err);
 }

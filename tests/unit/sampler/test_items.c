@@ -48,7 +48,7 @@ static float any_logit(test_random *random)
     return test_random_below(random, 8) ? (float)test_random_normal(random) : logit;
 }
 
-/* The layout: half of the time that of llama.cpp, else anything that fits. */
+/* Half of the time the layout of llama.cpp, else anything that fits into 12 bytes or others. */
 static void choose_layout(fixture *f)
 {
     f->stride = 12;
@@ -56,13 +56,12 @@ static void choose_layout(fixture *f)
     f->logit_offset = 4;
     if (test_random_below(&f->random, 2))
         return;
-    f->stride = 8 + test_random_below(&f->random, MAX_STRIDE - 7);
-    f->id_offset = test_random_below(&f->random, f->stride - 7);
-    f->logit_offset = f->id_offset + 4;
-    if (test_random_below(&f->random, 2)) {
-        f->logit_offset = f->id_offset;
-        f->id_offset += 4;
-    }
+    if (test_random_below(&f->random, 2))
+        f->stride = 8 + test_random_below(&f->random, MAX_STRIDE - 7);
+    do {
+        f->id_offset = test_random_below(&f->random, f->stride - 3);
+        f->logit_offset = test_random_below(&f->random, f->stride - 3);
+    } while (f->logit_offset + 4 > f->id_offset && f->id_offset + 4 > f->logit_offset);
 }
 
 /* Tokens in order, or from some place on in any order; some or all of the vocabulary. */
@@ -93,6 +92,9 @@ static void open_case(fixture *f, uint64_t seed)
     f->row = guard_buffer_tail(&f->row_memory, f->n_vocab * sizeof *f->row);
     for (size_t i = 0; i < f->n; i++) {
         float logit = any_logit(&f->random);
+        int32_t decoy = (int32_t)i; /* all tokens in order, where no token is */
+        for (size_t at = 0; at + sizeof decoy <= f->stride; at += sizeof decoy)
+            memcpy(f->items + i * f->stride + at, &decoy, sizeof decoy);
         set_token(f, i, tokens[i]);
         memcpy(f->items + i * f->stride + f->logit_offset, &logit, sizeof logit);
         f->expected[tokens[i]] = logit;
