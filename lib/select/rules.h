@@ -10,9 +10,9 @@
  * at least the largest one + ln p.
  *
  * Order: a token is better than another if its logit is larger, or if the logits are equal and it
- * is the lower token. Where a limit falls among equal tokens, the lower ones stay. Three places
- * have this order in another form, because they do not compare two tokens: the integer key of
- * order.h, and the candidates in ascending order of keep.c and membership.c.
+ * is the lower token. Where a limit falls among equal tokens, the lower ones stay. Four places have
+ * this order in another form, because they do not compare two tokens: the integer key of order.h,
+ * the candidates in ascending order of keep.c and membership.c, and the counts of rank.c.
  */
 #ifndef PLK_RULES_H
 #define PLK_RULES_H
