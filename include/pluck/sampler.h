@@ -233,6 +233,10 @@ PLUCK_API pluck_status pluck_sampler_logprob(pluck_sampler *sampler, pluck_logit
  * it is NULL, the result is not computed. While a row succeeds, no result depends on which others
  * are wanted. A row fails if a result that is wanted cannot be computed.
  *
+ * The logits are scanned once and the stages run once, whatever is wanted. A log-probability needs
+ * a pass over all exponentials, which costs several scans: one pass for all raw ones, and one for
+ * all final ones if no truncation came before. Both take the same one at temperature 1.
+ *
  * A row that failed, or that has no sampler, gets PLUCK_NO_TOKEN as its token, NAN as
  * log-probability and probability, 0 as count and rank, {PLUCK_NO_TOKEN, -INFINITY} in top, and
  * keeps no token.
