@@ -264,7 +264,7 @@ static double final_normaliser(const plk_view *view, const plk_view *raw, const 
 {
     if (!needs_final_normaliser(out))
         return 1.0;
-    bool has_edits_alone = !raw->compact && !view->compact && !view->masked && view->n_edits > 0;
+    bool has_edits_alone = plk_view_is_only_edited(view) && view->n_edits > 0;
     if (needs_raw_normaliser(out) && has_edits_alone && view->scale == raw->scale)
         (void)plk_view_block_sums(raw);
     return plk_view_normaliser(view);

@@ -148,10 +148,15 @@ static void exp_dots(const plk_view *view, const float *x, uint32_t n_blocks, do
     }
 }
 
+bool plk_view_is_only_edited(const plk_view *view)
+{
+    return !view->compact && !view->masked && !view->bent;
+}
+
 /* Whether the view still is the logits as they came, except for the scale. */
 static bool is_as_it_came(const plk_view *view)
 {
-    return !view->compact && view->n_edits == 0 && !view->masked && !view->bent;
+    return plk_view_is_only_edited(view) && view->n_edits == 0;
 }
 
 /* What is known of the normaliser already; 0: nothing. */
@@ -214,7 +219,7 @@ static double total_with_edits(const plk_view *view)
 static bool shares_sums(const plk_view *view)
 {
     const plk_scratch *w = view->scratch;
-    return !view->compact && !view->masked && w->sums_scale == view->scale &&
+    return plk_view_is_only_edited(view) && w->sums_scale == view->scale &&
            w->sums_max == view->max;
 }
 

@@ -20,6 +20,10 @@ void plk_view_exp_sums(const plk_view *view, const float *x, uint32_t n_blocks, 
 /* Sum over all tokens of exp(logit - max logit): in [1, n]. */
 double plk_view_normaliser(const plk_view *view);
 
+/* Whether all that tells the view from the logits as they came are edits and the scale: then both
+ * have most of their block sums in common. */
+bool plk_view_is_only_edited(const plk_view *view);
+
 /* The same number, and the sum of every block in the scratch memory's block_sums. */
 double plk_view_block_sums(const plk_view *view);
 

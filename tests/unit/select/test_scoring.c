@@ -45,7 +45,8 @@ static uint32_t some_tokens(test_random *random, uint32_t n_vocab, uint32_t *tok
     return n;
 }
 
-/* A row of any kind and type as it came, or edited, masked or cut. False if no token is left. */
+/* A row of any kind and type as it came, or edited, masked, bent or cut. False if no token is
+ * left. */
 static bool open_view(opened *o, test_random *random, pluck_isa isa)
 {
     static float x[MAX_VOCAB];
@@ -74,6 +75,11 @@ static bool open_view(opened *o, test_random *random, pluck_isa isa)
             o->mask[i] = (int32_t)(test_random_bits(random) | test_random_bits(random));
         o->view.mask = o->mask;
         status = plk_view_apply_mask(&o->view, NULL);
+    }
+    if (test_random_below(random, 4) == 0 && status == PLUCK_OK) {
+        plk_bend bend = {
+            .scale = o->view.scale, .max = o->view.scale * (double)o->view.max, .square = -0.03};
+        plk_view_bend(&o->view, &bend);
     }
     if (test_random_below(random, 4) == 0 && status == PLUCK_OK)
         plk_view_keep_top(&o->view, 1 + (uint32_t)test_random_below(random, n));
