@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <string.h>
 
-enum { MIN_CAPACITY = 16, FIRST_UNLIMITED_CAPACITY = 1024 };
+enum { MIN_CAPACITY = 16, FIRST_UNLIMITED_CAPACITY = 256 };
 
 size_t plk_history_limit(size_t n)
 {
@@ -29,15 +29,23 @@ static size_t slot(const plk_history *history, uint64_t position)
     return plk_history_slot(history, position);
 }
 
+enum { ENTRY_BYTES = sizeof(pluck_token) + sizeof(uint32_t) };
+
+static void lay_out(plk_history *history, void *memory, size_t capacity)
+{
+    history->capacity = capacity;
+    history->ring = memory;
+    history->generated_ring = (uint32_t *)(void *)(history->ring + capacity);
+}
+
 /* New rings, whose content is undefined. On failure there are none. */
 static pluck_status allocate(plk_history *history, size_t capacity, pluck_error *err)
 {
-    size_t entry_bytes = sizeof *history->ring + sizeof *history->generated_ring;
-    history->capacity = capacity;
-    history->ring = plk_alloc(&history->allocator, capacity, entry_bytes);
-    if (!history->ring)
-        return plk_fail_nomem(err, capacity * entry_bytes);
-    history->generated_ring = (uint32_t *)(void *)(history->ring + capacity);
+    void *memory = plk_alloc(&history->allocator, capacity, ENTRY_BYTES);
+    if (!memory)
+        return plk_fail_nomem(err, capacity * ENTRY_BYTES);
+    lay_out(history, memory, capacity);
+    history->is_lent = false;
     return PLUCK_OK;
 }
 
@@ -66,15 +74,28 @@ pluck_status plk_history_create(plk_history *history, size_t n_at_once, size_t n
 
 void plk_history_destroy(plk_history *history)
 {
-    plk_free(&history->allocator, history->ring);
+    if (!history->is_lent)
+        plk_free(&history->allocator, history->ring);
     history->ring = NULL;
     history->generated_ring = NULL;
 }
 
-pluck_status plk_history_clone(plk_history *out, const plk_history *history, pluck_error *err)
+size_t plk_history_bytes(const plk_history *history)
 {
+    return history->capacity < history->limit ? 0 : history->capacity * ENTRY_BYTES;
+}
+
+pluck_status plk_history_clone(plk_history *out, const plk_history *history, void *memory,
+                               pluck_error *err)
+{
+    pluck_status status = PLUCK_OK;
     *out = *history;
-    pluck_status status = allocate(out, history->capacity, err);
+    out->ring = NULL;
+    out->is_lent = plk_history_bytes(history) != 0;
+    if (out->is_lent)
+        lay_out(out, memory, history->capacity);
+    else
+        status = allocate(out, history->capacity, err);
     if (status == PLUCK_OK)
         copy_rings(out, history, history->oldest, history->position);
     return status;

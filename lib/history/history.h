@@ -13,13 +13,14 @@
 
 typedef struct plk_history {
     pluck_allocator allocator;
-    pluck_token *ring;        /* one allocation with generated_ring, which follows it */
+    pluck_token *ring;        /* in one piece with generated_ring, which follows it */
     uint32_t *generated_ring; /* n_generated before each token of the ring */
     size_t capacity;          /* a power of two; ring[position % capacity] is written next */
     size_t limit;             /* the capacity up to which it grows; SIZE_MAX: none */
     uint64_t oldest;          /* the first position still stored */
     uint64_t position;        /* tokens accepted so far */
     uint32_t n_generated;     /* tokens accepted since the last one of a prompt */
+    bool is_lent;             /* the rings are in memory of somebody else's */
 } plk_history;
 
 /* How many tokens a history keeps that has to keep at least n; SIZE_MAX: all. */
@@ -30,7 +31,12 @@ size_t plk_history_limit(size_t n);
 pluck_status plk_history_create(plk_history *history, size_t n_at_once, size_t n_kept,
                                 const pluck_allocator *allocator, pluck_error *err);
 void plk_history_destroy(plk_history *history);
-pluck_status plk_history_clone(plk_history *out, const plk_history *history, pluck_error *err);
+
+/* A copy. If plk_history_bytes() is not 0, its rings take this number of bytes at memory, aligned
+ * for any type; else they will grow, and are allocated. On failure it is fit to be destroyed. */
+size_t plk_history_bytes(const plk_history *history);
+pluck_status plk_history_clone(plk_history *out, const plk_history *history, void *memory,
+                               pluck_error *err);
 
 /* As just created. */
 void plk_history_clear(plk_history *history);

@@ -14,7 +14,7 @@
 #include <string.h>
 
 enum {
-    FIRST_CAPACITY = 1024,
+    FIRST_CAPACITY = 256,
     EDITS_STEP = 256,
     MAX_STEPS = 8 /* tokens after which the Z-algorithm is cheaper */
 };

@@ -19,7 +19,8 @@ void plk_chain_destroy(plk_chain *chain)
         if (link->state && !link->is_lent)
             link->stage->destroy(link->state);
     }
-    plk_free(&chain->allocator, chain->links);
+    if (!chain->is_lent)
+        plk_free(&chain->allocator, chain->links);
     chain->links = NULL;
     chain->n = 0;
 }
@@ -112,20 +113,26 @@ pluck_status plk_chain_create_states(plk_chain *chain, const plk_stage_setup *se
     return status;
 }
 
-pluck_status plk_chain_clone(plk_chain *out, const plk_chain *chain, pluck_error *err)
+size_t plk_chain_bytes(const plk_chain *chain)
+{
+    return links_bytes(chain->n) + chain->params_bytes;
+}
+
+pluck_status plk_chain_clone(plk_chain *out, const plk_chain *chain, void *memory, pluck_error *err)
 {
     plk_fp_state fp = plk_fp_enter();
-    unsigned char *room = NULL;
-    pluck_status status =
-        allocate(out, chain->n, chain->params_bytes, &chain->allocator, &room, err);
+    unsigned char *room = (unsigned char *)memory + links_bytes(chain->n);
+    pluck_status status = PLUCK_OK;
+    *out = (plk_chain){.allocator = chain->allocator,
+                       .links = memory,
+                       .params_bytes = chain->params_bytes,
+                       .is_lent = true};
     for (size_t i = 0; i < chain->n && status == PLUCK_OK; i++) {
         const plk_link *from = chain->links + i;
         add_link(out, from->stage, from->params, &room);
         if (from->state)
             status = from->stage->clone(&out->links[i].state, from->state, err);
     }
-    if (status != PLUCK_OK)
-        plk_chain_destroy(out);
     plk_fp_leave(fp);
     return status;
 }

@@ -8,6 +8,8 @@
 #include "base/error.h"
 #include "simd/fp_state.h"
 
+#include <stddef.h>
+
 static pluck_status fail_null(pluck_error *err)
 {
     return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
@@ -204,19 +206,24 @@ pluck_status pluck_sampler_clone(pluck_sampler **out, const pluck_sampler *sampl
     *out = NULL;
     if (!sampler)
         return fail_null(err);
-    const pluck_allocator *allocator = &sampler->allocator;
-    pluck_sampler *copy = plk_alloc(allocator, 1, sizeof *copy);
-    if (!copy)
-        return plk_fail_nomem(err, sizeof *copy);
+    /* One allocation for everything whose size stays: the sampler, its chain and its history. */
+    size_t alignment = _Alignof(max_align_t);
+    size_t own_bytes = (sizeof *sampler + alignment - 1) / alignment * alignment;
+    size_t chain_bytes = plk_chain_bytes(&sampler->chain);
+    size_t n_bytes = own_bytes + chain_bytes + plk_history_bytes(&sampler->history);
+    unsigned char *memory = plk_alloc(&sampler->allocator, 1, n_bytes);
+    if (!memory)
+        return plk_fail_nomem(err, n_bytes);
+    pluck_sampler *copy = (pluck_sampler *)(void *)memory;
     *copy = *sampler;
-    copy->chain = (plk_chain){.allocator = *allocator};
-    copy->history = (plk_history){.allocator = *allocator};
+    copy->history = (plk_history){.allocator = sampler->allocator};
     copy->edits = NULL;
     copy->max_edits = 0;
     copy->scratch = NULL;
-    pluck_status status = plk_chain_clone(&copy->chain, &sampler->chain, err);
+    pluck_status status = plk_chain_clone(&copy->chain, &sampler->chain, memory + own_bytes, err);
     if (status == PLUCK_OK)
-        status = plk_history_clone(&copy->history, &sampler->history, err);
+        status = plk_history_clone(&copy->history, &sampler->history,
+                                   memory + own_bytes + chain_bytes, err);
     if (status == PLUCK_OK)
         status = plk_sampler_reserve_edits(copy, sampler->max_edits, err);
     if (status == PLUCK_OK)

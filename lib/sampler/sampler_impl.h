@@ -30,6 +30,7 @@ typedef struct plk_chain {
     plk_link *links; /* [n]; their parameters follow in the same allocation */
     size_t n;
     size_t params_bytes;
+    bool is_lent; /* links and parameters are in memory of somebody else's */
 } plk_chain;
 
 /* Stages and parameters, copied from the configuration; then the states, except those that are
@@ -39,8 +40,11 @@ pluck_status plk_chain_create(plk_chain *chain, const pluck_config *config, uint
 pluck_status plk_chain_create_states(plk_chain *chain, const plk_stage_setup *setup,
                                      pluck_error *err);
 
-/* On failure *out holds nothing. */
-pluck_status plk_chain_clone(plk_chain *out, const plk_chain *chain, pluck_error *err);
+/* A copy in memory of the caller's, plk_chain_bytes() aligned for any type; states are allocated.
+ * After a failure it is fit to be destroyed. */
+size_t plk_chain_bytes(const plk_chain *chain);
+pluck_status plk_chain_clone(plk_chain *out, const plk_chain *chain, void *memory,
+                             pluck_error *err);
 void plk_chain_destroy(plk_chain *chain);
 void plk_chain_reset(plk_chain *chain);
 

@@ -157,9 +157,13 @@ pluck_status pluck_sampler_restore(pluck_sampler *sampler, const void *bytes, si
     status = read_head(sampler, &in, &loaded, err);
     if (status != PLUCK_OK)
         return status;
-    loaded.chain = (plk_chain){.allocator = sampler->allocator};
     loaded.history = (plk_history){.allocator = sampler->allocator};
-    status = plk_chain_clone(&loaded.chain, &sampler->chain, err);
+    size_t chain_bytes = plk_chain_bytes(&sampler->chain);
+    void *memory = plk_alloc(&sampler->allocator, 1, chain_bytes);
+    if (!memory)
+        return plk_fail_nomem(err, chain_bytes);
+    status = plk_chain_clone(&loaded.chain, &sampler->chain, memory, err);
+    loaded.chain.is_lent = false;
     if (status == PLUCK_OK)
         status = plk_sampler_create_history(sampler, &loaded.history, err);
     if (status == PLUCK_OK)

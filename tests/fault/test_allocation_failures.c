@@ -153,7 +153,7 @@ static void cloning_fails_whole(void **state)
                 pluck_sampler_destroy(&copy);
             }
         }
-        assert_true(n > 3);
+        assert_true(n > 2);
         check_as_new(sampler, configurations[c], 20);
         pluck_sampler_destroy(&sampler);
         assert_int_equal(allocator.n_live, 0);

@@ -222,7 +222,7 @@ static void memory_of_a_whole_history_follows_its_different_tokens(void **state)
                 pluck_sampler_destroy(&sampler);
                 sampler = clone;
             }
-            size_t n_of_history = 8 * (32768 - 1024);
+            size_t n_of_history = 8 * (32768 - 256);
             assert_true(n_live - n_begin <= n_of_history + 16 * n_different + STEP_BYTES);
             if (way == 1)
                 assert_int_equal(pluck_sampler_save(sampler, bytes, N_BYTES, &n_needed, NULL),
@@ -237,6 +237,40 @@ static void memory_of_a_whole_history_follows_its_different_tokens(void **state)
     free(bytes);
 }
 
+/* What parking many sequences costs: a few hundred bytes and the history, which has 8 bytes for
+ * each of the 256 tokens that can be rewound; and little more for a clone. */
+static void a_sampler_that_borrows_a_workspace_is_small(void **state)
+{
+    (void)state;
+    static const char *const chains[] = {
+        "{}", "{\"temperature\": 0.8, \"top_k\": 40, \"top_p\": 0.95, \"min_p\": 0.05}"};
+    enum { N_SAMPLERS = 1000, OF_HISTORY = 8 * 256, OF_SAMPLER = 640 };
+    static pluck_sampler *samplers[N_SAMPLERS];
+    size_t n_live = 0;
+    pluck_allocator allocator = {allocate_counted, free_counted, &n_live};
+    pluck_sampler_options options = PLUCK_INIT(pluck_sampler_options);
+    options.allocator = &allocator;
+    assert_int_equal(pluck_workspace_create(&options.workspace, N_VOCAB, NULL, NULL, NULL),
+                     PLUCK_OK);
+    for (size_t c = 0; c < 2; c++) {
+        pluck_config *config = test_config(chains[c]);
+        for (size_t i = 0; i < N_SAMPLERS; i++) {
+            pluck_status status =
+                i % 2 ? pluck_sampler_clone(&samplers[i], samplers[i - 1], NULL)
+                      : pluck_sampler_create(&samplers[i], config, N_VOCAB, &options, NULL);
+            assert_int_equal(status, PLUCK_OK);
+            for (size_t k = 0; k < 300; k++)
+                test_accept(samplers[i], &(pluck_token){token_at(k)}, 1);
+        }
+        assert_true(n_live <= N_SAMPLERS * (OF_HISTORY + OF_SAMPLER));
+        for (size_t i = 0; i < N_SAMPLERS; i++)
+            pluck_sampler_destroy(&samplers[i]);
+        assert_int_equal(n_live, 0);
+        pluck_config_destroy(&config);
+    }
+    pluck_workspace_destroy(&options.workspace);
+}
+
 int main(int argc, char **argv)
 {
     test_cases_begin(argc, argv);
@@ -246,6 +280,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(keep_history_may_differ_between_save_and_restore),
         cmocka_unit_test(memory_follows_the_tokens_accepted),
         cmocka_unit_test(memory_of_a_whole_history_follows_its_different_tokens),
+        cmocka_unit_test(a_sampler_that_borrows_a_workspace_is_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
