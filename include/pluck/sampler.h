@@ -371,7 +371,8 @@ PLUCK_API pluck_status pluck_sampler_get_info(const pluck_sampler *sampler,
 /*
  * Many sequences at once. All samplers of a server share one workspace. It has the memory whose
  * size depends on the vocabulary, and knows whose threads to use. A sampler that borrows a
- * workspace is small: a few hundred bytes and its history. The loop of an engine with n sequences:
+ * workspace is small: a few hundred bytes and its history, 8 bytes for each token that stages look
+ * back on and for each one that max_rewind allows to undo. The loop of an engine with n sequences:
  *
  *     pluck_pool_create(&pool, 0, NULL, &err);
  *     pluck_workspace_create(&workspace, n_vocab, pluck_pool_parallel(pool), NULL, &err);
