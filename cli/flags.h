@@ -99,7 +99,7 @@ typedef struct command {
     const flag *flags;        /* NULL: none */
     size_t flags_bytes;       /* of the struct; 0: a call */
     const void *defaults;     /* such a struct; NULL: all zero */
-    const char *examples[10]; /* command lines, then NULL */
+    const char *examples[12]; /* command lines, then NULL */
     size_t min_words, max_words;
     const char *word_name; /* "DUMP" */
     bool words_are_inputs; /* the words are files that are read */

@@ -149,6 +149,16 @@ size_t flag_count_keys(void)
     return n;
 }
 
+/* Whether the command has a flag of its own with the name of a key: --mask of sample. */
+static bool is_taken(const flag_set *set, const char *key)
+{
+    for (size_t i = 0; i < set->n; i++)
+        if (set->flags[i].name && set->flags[i].kind != FLAG_HEADING &&
+            strcmp(set->flags[i].name, key) == 0)
+            return true;
+    return false;
+}
+
 bool flag_set_add_keys(flag_set *set, size_t at)
 {
     flag *keys = set->flags + set->n + 1;
@@ -161,7 +171,8 @@ bool flag_set_add_keys(flag_set *set, size_t at)
         const pluck_stage *stage = pluck_stage_at(i);
         for (size_t j = 0; j < stage->n_params; j++) {
             const pluck_param *param = &stage->params[j];
-            if (param->flat_key && !has_key(keys, n, param->flat_key)) {
+            if (param->flat_key && !has_key(keys, n, param->flat_key) &&
+                !is_taken(set, param->flat_key)) {
                 fill(&keys[n], &set->key_texts[n], stage, param);
                 n++;
             }

@@ -8,196 +8,30 @@
  * and draws; results are printed in order, one set of portions after the other, so that memory does
  * not grow with rows or draws.
  */
-#include "workers.h"
+#include "commands/sample.h"
 
-#include <pluck/sampler.h>
-
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { AXES_NONE, AXES_STEP_BATCH, AXES_BATCH_STEP };
-
-typedef struct sample_flags {
-    call call;
-    input_flags input;
-    vocab_flags vocab;
-    config_flags config;
-    const char *rows, *prompt_tokens, *isa, *output;
-    uint64_t draws, stream, threads;
-    int axes, format;
-    bool sequence, skip_bad, trace;
-} sample_flags;
+enum { MAX_TOP = 1024 };
 
 #define RELEASE_INTERVAL 64 /* rows after which pages of the dump are given back */
 
-typedef struct run {
-    const sample_flags *flags;
-    pluck_config *config;
-    char *config_text; /* --trace: as a line */
-    size_t config_size_bytes;
-    pluck_isa isa;
-    token_list prompt;
-    token_texts texts;
-    row_range range;
-    output out;
-    table table; /* not of JSON and running text */
-    progress bar;
-    uint64_t n_drawn;
-    bool has_bad_rows;
-} run;
-
-/* How the rows of a dump are texts: text t has n_steps rows, step_rows apart, from t * text_rows
- * on; n_steps is 0 if all rows are one text. */
-typedef struct text_axes {
-    uint64_t n_texts, n_steps, text_rows, step_rows;
-} text_axes;
-
-/* One dump while its rows are sampled. */
-typedef struct job {
-    run *all;
-    const char *path; /* as typed */
-    const char *name; /* in messages */
-    source src;
-    worker_team team;
-    uint64_t row;
-    screen_text screen;
-    uint64_t first_row; /* --sequence, of the text */
-    uint64_t row_step;  /* from each row of the text to the next */
-    uint64_t stream;    /* of the text */
-    token_list history; /* --sequence with --trace: tokens accepted after the prompt */
-    size_t history_capacity;
-    text_axes axes; /* --sequence */
-} job;
-
-/* How a draw went, for --trace. */
-typedef struct evidence {
-    const draw_record *record;
-    uint64_t hash; /* of the row */
-} evidence;
-
-static bool prints_running_text(const run *all)
+static bool can_write(const run *all)
 {
-    return all->flags->sequence && all->texts.name && all->flags->format == FORMAT_TEXT;
+    return all->outs[RESULTS].error == 0 && all->outs[KEPT].error == 0;
 }
 
-/* The state in which the draw was made. */
-static void print_trace(job *j, uint64_t draw, const evidence *e)
+/* The set of a row, none of a row that was skipped. */
+static int add_kept(run *all, const row_report *report)
 {
-    const run *all = j->all;
-    bool is_sequence = all->flags->sequence;
-    uint64_t n_before = is_sequence ? j->history.n : draw;
-    draw_origin origin = {.config = all->config_text,
-                          .config_size_bytes = all->config_size_bytes,
-                          .seed = setup_sampler_info(j->team.workers[0].sampler).seed,
-                          .stream = is_sequence ? j->stream : j->row,
-                          .position = all->prompt.n + n_before,
-                          .prompt = all->prompt,
-                          .is_sequence = is_sequence,
-                          .first_row = j->first_row,
-                          .row_step = j->row_step,
-                          .history = j->history,
-                          .n_vocab = j->src.info.n_vocab,
-                          .dtype = j->src.info.dtype,
-                          .hash = e->hash};
-    print_origin(&j->all->out, &origin, e->record);
-}
-
-static void print_json(job *j, uint64_t draw, const pluck_draw *d, const evidence *e)
-{
-    output *out = &j->all->out;
-    output_char(out, '{');
-    if (j->all->flags->call.n_words > 1) {
-        output_text(out, "\"dump\":");
-        output_json_string(out, j->path, strlen(j->path));
-        output_char(out, ',');
-    }
-    output_printf(out, "\"row\":%llu,\"draw\":%llu,\"token\":%d,\"logprob\":",
-                  (unsigned long long)j->row, (unsigned long long)draw, (int)d->token);
-    output_float(out, (double)d->logprob);
-    output_printf(out, ",\"survivors\":%u", (unsigned)d->n_survivors);
-    if (j->all->texts.name) {
-        size_t n = 0;
-        const char *text = texts_get(&j->all->texts, d->token, &n);
-        output_text(out, ",\"text\":");
-        output_json_string(out, text, n);
-    }
-    if (j->all->flags->trace)
-        print_trace(j, draw, e);
-    output_text(out, "}\n");
-}
-
-/* dump comes first in CSV, and text last, if they are there. */
-static const table_column columns[] = {
-    {.title = "dump"},
-    {.title = "row", .width = 8},
-    {.title = "draw", .width = 8},
-    {.title = "token", .width = 8},
-    {.title = "logprob", .width = 12, .format = "%.6f"},
-    {.title = "survivors", .width = 10},
-    {.title = "text", .gap = 1},
-};
-enum { N_COLUMNS = sizeof columns / sizeof *columns };
-
-static void print_row(job *j, uint64_t draw, const pluck_draw *d)
-{
-    table *t = &j->all->table;
-    if (t->columns == columns)
-        table_text(t, j->path, strlen(j->path), 0);
-    table_count(t, j->row);
-    table_count(t, draw);
-    table_token(t, d->token);
-    table_number(t, d->logprob == 0.0f ? 0.0 : (double)d->logprob);
-    table_count(t, d->n_survivors);
-    if (j->all->texts.name) {
-        size_t n = 0;
-        const char *text = texts_get(&j->all->texts, d->token, &n);
-        table_text(t, text, n, OUTPUT_TEXT_COLUMNS);
-    }
-    table_end_row(t);
-}
-
-static void print_running(job *j, const pluck_draw *d)
-{
-    output *out = &j->all->out;
-    size_t n = 0;
-    const char *text = texts_get(&j->all->texts, d->token, &n);
-    if (out->is_terminal)
-        output_screen(out, &j->screen, text, n);
-    else
-        output_write(out, text, n);
-}
-
-static void print_draw(job *j, uint64_t draw, const pluck_draw *d, const evidence *e)
-{
-    if (j->all->flags->format == FORMAT_JSON)
-        print_json(j, draw, d, e);
-    else if (prints_running_text(j->all))
-        print_running(j, d);
-    else
-        print_row(j, draw, d);
-    progress_update(&j->all->bar, ++j->all->n_drawn);
-}
-
-static void print_heading(job *j, bool is_first)
-{
-    run *all = j->all;
-    output *out = &all->out;
-    bool has_dump = all->flags->call.n_words > 1, is_csv = all->flags->format == FORMAT_CSV;
-    const table_column *first = columns + !(is_csv && has_dump);
-    size_t n = (size_t)(columns + N_COLUMNS - first) - !all->texts.name;
-    if (is_csv && is_first)
-        all->table = table_begin_csv(out, first, n);
-    if (all->flags->format != FORMAT_TEXT)
-        return;
-    if (is_first && !prints_running_text(all))
-        output_wrap(out);
-    if (has_dump) {
-        output_printf(out, "%sdump ", is_first ? "" : "\n");
-        output_quoted(out, j->path, strlen(j->path));
-        output_char(out, '\n');
-    }
-    if (!prints_running_text(all))
-        all->table = table_begin(out, first, n, "", "");
+    if (!all->plan.has_kept)
+        return EXIT_DONE;
+    bool is_added = report ? kept_writer_add(&all->kept, report->kept, report->kept_offsets[1],
+                                             report->kept_log_mass)
+                           : kept_writer_add(&all->kept, NULL, 0, NAN);
+    return is_added ? EXIT_DONE : complain_memory();
 }
 
 /* What a failed row means: an exit code, or EXIT_DONE to go on with the next. */
@@ -208,18 +42,22 @@ static int row_failed(job *j, const pluck_error *err)
         j->all->flags->skip_bad && (status == PLUCK_ERR_NAN || status == PLUCK_ERR_EMPTY);
     progress_clear(&j->all->bar);
     if (!is_skipped)
-        output_flush(&j->all->out);
+        output_flush(&j->all->outs[RESULTS]);
     int code = complain(exit_code_of(status), "%s: row %llu: %s%s", j->name,
                         (unsigned long long)j->row, err->message, is_skipped ? "; skipped" : "");
     j->all->has_bad_rows |= is_skipped;
+    if (is_skipped)
+        sample_print_skipped(j);
+    if (is_skipped && add_kept(j->all, NULL) != EXIT_DONE)
+        return EXIT_SYSTEM;
     return is_skipped ? EXIT_DONE : code;
 }
 
 /* A row is done: what was printed of it may have to be seen now, and its pages may go. */
 static void row_done(job *j)
 {
-    if (j->src.info.streamed || j->all->out.is_terminal)
-        output_flush(&j->all->out);
+    if (j->src.info.streamed || j->all->outs[RESULTS].is_terminal)
+        output_flush(&j->all->outs[RESULTS]);
     if (j->row % RELEASE_INTERVAL == 0)
         pluck_dump_release(j->src.dump, j->row);
 }
@@ -233,13 +71,13 @@ typedef struct cursor {
 /* Fills in the portions and moves on; returns how many it filled. */
 static size_t fill_portions(worker_team *team, cursor *at)
 {
-    size_t n = 0;
+    size_t n = 0, most = team->plan->draws_at_once;
     for (; n < team->n_portions && at->row < at->end; n++) {
         uint64_t left = at->n_draws - at->draw;
         portion *p = &team->portions[n];
         p->row = at->row;
         p->first_draw = at->draw;
-        p->n_draws = left < DRAWS_AT_ONCE ? (size_t)left : DRAWS_AT_ONCE;
+        p->n_draws = left < most ? (size_t)left : most;
         at->draw += p->n_draws;
         if (at->draw == at->n_draws) {
             at->draw = 0;
@@ -266,10 +104,17 @@ static int print_portion(job *j, const portion *p, cursor *at)
             return code;
     }
     if (p->state == PORTION_DONE)
-        for (size_t i = 0; i < p->n_draws; i++) {
-            evidence e = {p->records ? &p->records[i] : NULL, p->hash};
-            print_draw(j, p->first_draw + i, &p->draws[i], &e);
+        for (size_t i = 0; i < p->n_drawn; i++) {
+            drawn_token drawn = {.number = p->first_draw + i,
+                                 .draw = &p->draws[i],
+                                 .record = p->records ? &p->records[i] : NULL,
+                                 .hash = p->hash,
+                                 .report = &p->report,
+                                 .raw_logprob = j->all->plan.has_raw ? p->report.raw[i] : 0.0f};
+            sample_print_draw(j, &drawn);
         }
+    if (p->state == PORTION_DONE && add_kept(j->all, &p->report) != EXIT_DONE)
+        return EXIT_SYSTEM;
     if (p->state == PORTION_ENDED)
         at->end = p->row;
     else if (p->state == PORTION_FAILED || p->first_draw + p->n_draws == at->n_draws)
@@ -277,11 +122,17 @@ static int print_portion(job *j, const portion *p, cursor *at)
     return EXIT_DONE;
 }
 
+/* Different ones are drawn all at once. */
+static uint64_t draws_per_row(const sample_flags *flags)
+{
+    return flags->distinct > 0 ? flags->distinct : flags->draws;
+}
+
 static int sample_independent(job *j, uint64_t first, uint64_t *end)
 {
-    cursor at = {.row = first, .end = *end, .n_draws = j->all->flags->draws};
+    cursor at = {.row = first, .end = *end, .n_draws = draws_per_row(j->all->flags)};
     int code = EXIT_DONE;
-    while (code == EXIT_DONE && j->all->out.error == 0 && at.row < at.end) {
+    while (code == EXIT_DONE && can_write(j->all) && at.row < at.end) {
         size_t n = fill_portions(&j->team, &at);
         workers_run(&j->team, n);
         const portion *failed = NULL;
@@ -318,22 +169,30 @@ static pluck_status remember(job *j, pluck_token token, pluck_error *err)
 static pluck_status sample_position(job *j, pluck_logits logits, pluck_error *err)
 {
     worker *w = &j->team.workers[0];
+    row_report *report = &j->team.portions[0].report;
     draw_record record;
-    evidence e = {&record, 0};
-    pluck_draw drawn;
-    pluck_status status = PLUCK_OK;
-    if (w->trace) {
-        e.hash = row_hash(logits);
+    pluck_draw draw;
+    drawn_token drawn = {.draw = &draw, .record = &record, .report = report};
+    pluck_status status = workers_mask(&j->team, w, j->row, err);
+    if (status == PLUCK_OK && w->trace) {
+        drawn.hash = row_hash(logits);
         status = record_draw(w->sampler, logits, w->trace, &record, err);
     }
     if (status == PLUCK_OK)
-        status = pluck_sampler_draw(w->sampler, logits, &drawn, err);
+        status = pluck_sampler_draw(w->sampler, logits, &draw, err);
+    if (status == PLUCK_OK)
+        status = workers_report(&j->team, w, logits, 1, &draw, report, err);
     if (status != PLUCK_OK)
         return status;
-    print_draw(j, 0, &drawn, &e);
+    drawn.raw_logprob = j->all->plan.has_raw ? report->raw[0] : 0.0f;
+    sample_print_draw(j, &drawn);
+    if (add_kept(j->all, report) != EXIT_DONE) {
+        *err = (pluck_error){PLUCK_ERR_NOMEM, "out of memory"};
+        return PLUCK_ERR_NOMEM;
+    }
     if (w->trace)
-        status = remember(j, drawn.token, err);
-    return status == PLUCK_OK ? pluck_sampler_accept(w->sampler, drawn.token, err) : status;
+        status = remember(j, draw.token, err);
+    return status == PLUCK_OK ? pluck_sampler_accept(w->sampler, draw.token, err) : status;
 }
 
 /* One text: the rows first, first + step, ... below *end, which is where a stream has ended. */
@@ -349,7 +208,8 @@ static int sample_sequence(job *j, uint64_t first, uint64_t step, uint64_t strea
     j->history.n = 0;
     if (status != PLUCK_OK)
         return complain(exit_code_of(status), "%s: %s", j->name, err.message);
-    for (j->row = first; j->row < *end && all->out.error == 0; j->row += step) {
+    sample_print_begin(j);
+    for (j->row = first; j->row < *end && can_write(all); j->row += step) {
         pluck_logits logits;
         status = read_logits(j->src.dump, j->row, w->scratch, &logits, &err);
         if (status != PLUCK_OK)
@@ -364,10 +224,7 @@ static int sample_sequence(job *j, uint64_t first, uint64_t step, uint64_t strea
         if (step == 1)
             row_done(j);
     }
-    if (prints_running_text(all)) {
-        output_screen(&all->out, &j->screen, NULL, 0);
-        output_char(&all->out, '\n');
-    }
+    sample_print_end(j);
     return EXIT_DONE;
 }
 
@@ -430,8 +287,11 @@ static int sample_rows(job *j, uint64_t first, uint64_t end)
     const run *all = j->all;
     int code =
         all->flags->sequence ? sample_texts(j, first, &end) : sample_independent(j, first, &end);
-    if (code == EXIT_DONE && all->range.is_single && end == first && all->out.error == 0)
+    if (code == EXIT_DONE && all->range.is_single && end == first && can_write(all))
         return complain(EXIT_DATA, "%s: ended before row %llu", j->name, (unsigned long long)first);
+    if (code == EXIT_DONE && all->plan.mask && j->src.info.n_rows == PLUCK_DUMP_ROWS_UNKNOWN &&
+        can_write(all))
+        return kept_sets_check_end(all->plan.mask, end, j->name);
     return code;
 }
 
@@ -441,7 +301,8 @@ static size_t useful_workers(const job *j, uint64_t n_rows)
 {
     const sample_flags *flags = j->all->flags;
     size_t n = plk_thread_count((uint32_t)flags->threads);
-    uint64_t portions_a_row = (flags->draws + DRAWS_AT_ONCE - 1) / DRAWS_AT_ONCE;
+    uint64_t at_once = j->all->plan.draws_at_once;
+    uint64_t portions_a_row = (draws_per_row(flags) + at_once - 1) / at_once;
     if (j->src.info.streamed || flags->sequence || n_rows == 0)
         return 1;
     return n_rows >= n || n_rows * portions_a_row >= n ? n : (size_t)(n_rows * portions_a_row);
@@ -465,20 +326,54 @@ static int sample_dump(run *all, size_t index)
         warn_of_rows(j.name, &j.src, all->config, first, end);
     if (code == EXIT_DONE && all->flags->sequence)
         code = find_axes(&j);
+    if (code == EXIT_DONE && all->plan.mask)
+        code = kept_sets_check(all->plan.mask, j.src.info.n_vocab, first, end, j.src.info.n_rows,
+                               j.name);
     size_t n_workers = useful_workers(&j, end - first);
     if (code == EXIT_DONE)
-        code = workers_create(&j.team, all->flags->trace, all->config, &all->texts, all->isa,
-                              &all->prompt, &j.src, j.name, n_workers);
+        code = workers_create(&j.team, &all->plan, all->config, &all->texts, all->isa, &all->prompt,
+                              &j.src, j.name, n_workers);
     if (code == EXIT_DONE) {
         bool is_known = all->flags->call.n_words == 1 && end != PLUCK_DUMP_ROWS_UNKNOWN;
         if (index == 0)
-            progress_start(&all->bar, is_known ? (end - first) * all->flags->draws : 0, &all->out);
-        print_heading(&j, index == 0);
+            progress_start(&all->bar, is_known ? (end - first) * draws_per_row(all->flags) : 0,
+                           &all->outs[RESULTS]);
+        sample_print_heading(&j, index == 0);
         code = sample_rows(&j, first, end);
     }
     workers_destroy(&j.team);
     source_close(&j.src);
     free(j.history.tokens);
+    return code;
+}
+
+static int complain_pair(const char *given, const char *other, const char *why)
+{
+    return complain(EXIT_USAGE, "%s cannot be combined with %s: %s", given, other, why);
+}
+
+/* given is --kept or --mask, whose sets are in the order of the rows of one dump. */
+static int check_sets(const sample_flags *flags, const char *given)
+{
+    if (flags->call.n_words > 1)
+        return complain(EXIT_USAGE, "%s takes one dump; '%s' is too much", given,
+                        flags->call.words[1]);
+    if (flags->axes == AXES_STEP_BATCH)
+        return complain_pair(given, "--axes step,batch", "the sets are in the order of the rows");
+    return EXIT_DONE;
+}
+
+static int check_files(const sample_flags *flags)
+{
+    int code = EXIT_DONE;
+    if (flags->kept && flags->draws != 1)
+        return complain_pair("--kept", "--draws", "it writes one set per row");
+    if (flags->mask && flags->trace)
+        return complain_pair("--mask", "--trace", "replay has no masks");
+    if (flags->kept)
+        code = check_sets(flags, "--kept");
+    if (code == EXIT_DONE && flags->mask)
+        code = check_sets(flags, "--mask");
     return code;
 }
 
@@ -491,6 +386,12 @@ static int check_arguments(const sample_flags *flags)
                         "--sequence draws one token per row and cannot be combined with "
                         "--draws %llu",
                         (unsigned long long)flags->draws);
+    if (flags->distinct > 0 && flags->draws != 1)
+        return complain_pair("--distinct", "--draws", "all tokens of a row are one draw");
+    if (flags->distinct > 0 && flags->sequence)
+        return complain_pair("--distinct", "--sequence", "the text goes on with one token");
+    if (flags->distinct > 0 && flags->trace)
+        return complain_pair("--distinct", "--trace", "replay makes independent draws");
     if (flags->sequence && flags->skip_bad)
         return complain(EXIT_USAGE, "--skip-bad cannot skip a position of a --sequence");
     if (flags->sequence && flags->threads != 1)
@@ -500,7 +401,44 @@ static int check_arguments(const sample_flags *flags)
         return complain(EXIT_USAGE, "--axes needs --sequence");
     if (!flags->sequence && flags->stream != 0)
         return complain(EXIT_USAGE, "--stream needs --sequence; without it row r uses stream r");
-    return EXIT_DONE;
+    return check_files(flags);
+}
+
+/* What is to be found out about each row, and how many draws of it at once: xtc, which is random,
+ * makes another final distribution for every draw. */
+static worker_plan make_plan(run *all)
+{
+    const sample_flags *flags = all->flags;
+    worker_plan plan = {.has_trace = flags->trace,
+                        .has_kept = flags->kept != NULL,
+                        .is_distinct = flags->distinct > 0,
+                        .draws_at_once = DRAWS_AT_ONCE,
+                        .n_top = (uint32_t)flags->n_top,
+                        .top_kind = (pluck_logprob_kind)flags->top_kind};
+    plan.has_raw =
+        plan.top_kind == PLUCK_LOGPROB_RAW && (plan.n_top > 0 || flags->format == FORMAT_OPENAI);
+    plan.mask = flags->mask ? &all->mask : NULL;
+    for (size_t i = 0; i < setup_config_info(all->config).n_stages; i++) {
+        pluck_config_stage part = setup_config_stage(all->config, i);
+        if (!part.is_neutral && strcmp(part.stage->name, "xtc") == 0 && plan.n_top > 0 &&
+            plan.top_kind == PLUCK_LOGPROB_FINAL && !plan.is_distinct)
+            plan.draws_at_once = 1;
+    }
+    return plan;
+}
+
+/* The sets of --mask, and the configuration that goes with them in the place of all->config. */
+static int open_mask(run *all)
+{
+    pluck_config *masked = NULL;
+    int code = kept_sets_open(&all->mask, all->flags->mask);
+    if (code == EXIT_DONE)
+        code = kept_config(&masked, all->config, all->mask.path);
+    if (code == EXIT_DONE) {
+        pluck_config_destroy(&all->config);
+        all->config = masked;
+    }
+    return code;
 }
 
 static int prepare(run *all)
@@ -517,6 +455,10 @@ static int prepare(run *all)
         code = setup_config(&flags->config, &all->config);
     if (code == EXIT_DONE)
         code = setup_seed(all->config);
+    if (code == EXIT_DONE && flags->mask)
+        code = open_mask(all);
+    if (code == EXIT_DONE)
+        all->plan = make_plan(all);
     if (code == EXIT_DONE && flags->trace) {
         all->config_text = config_line(all->config, &all->config_size_bytes);
         code = all->config_text ? EXIT_DONE : complain_memory();
@@ -532,15 +474,30 @@ static int run_sample(const void *given)
     run all = {.flags = flags};
     int code = prepare(&all);
     if (code == EXIT_DONE)
-        code = output_open(&all.out, flags->output);
+        code = output_open(&all.outs[RESULTS], flags->output);
+    if (code == EXIT_DONE && flags->kept)
+        code = kept_writer_open(&all.kept, &all.outs[KEPT], flags->kept);
+    if (code == EXIT_DONE && flags->kept && !flags->output &&
+        all.outs[KEPT].file.place.kind == PLK_PLACE_DESCRIPTOR &&
+        all.outs[KEPT].file.place.descriptor == all.outs[RESULTS].file.place.descriptor)
+        code = complain(EXIT_USAGE,
+                        "--kept %s: standard output has the tokens drawn; use -o for these",
+                        flags->kept);
     for (size_t i = 0; code == EXIT_DONE && i < flags->call.n_words; i++)
         code = sample_dump(&all, i);
     progress_clear(&all.bar);
-    int close_code = output_close(&all.out, code == EXIT_DONE);
+    if (code == EXIT_DONE && flags->kept)
+        kept_writer_finish(&all.kept);
+    int close_code = outputs_close(all.outs, N_OUTPUTS, code == EXIT_DONE);
     if (code == EXIT_DONE)
         code = close_code;
     if (code == EXIT_DONE && all.has_bad_rows)
         code = EXIT_DATA;
+    if (code == EXIT_DONE && flags->kept)
+        note("%s: %llu sets of %llu tokens in all", flags->kept,
+             (unsigned long long)all.kept.n_sets, (unsigned long long)all.kept.n_tokens);
+    kept_writer_free(&all.kept);
+    kept_sets_close(&all.mask);
     texts_close(&all.texts);
     free(all.prompt.tokens);
     free(all.config_text);
@@ -553,6 +510,8 @@ static const flag flags[] = {
     FLAG_GROUP(rows_flag, sample_flags, rows),
     {FLAG(COUNT, "draws", sample_flags, draws), .letter = 'n', .min = 1, .max = 1000000000,
      .help = "number of independent draws per row (default: 1)"},
+    {FLAG(COUNT, "distinct", sample_flags, distinct), .min = 1, .max = DRAWS_AT_ONCE,
+     .help = "draw up to N different tokens per row, without replacement: candidates for beams"},
     {FLAG(SWITCH, "sequence", sample_flags, sequence),
      .help = "treat the rows as consecutive positions of one text, and accept each token"},
     {FLAG(CHOICE, "axes", sample_flags, axes), .value = "none|step,batch|batch,step",
@@ -563,9 +522,23 @@ static const flag flags[] = {
     FLAG_GROUP(threads_flag, sample_flags, threads),
     {FLAG(SWITCH, "skip-bad", sample_flags, skip_bad),
      .help = "continue after a row with NaN or without any token; the status is still 3"},
-    FLAG_GROUP(table_format_flag, sample_flags, format),
+    {FLAG(CHOICE, "format", sample_flags, format), .letter = 'f', .value = "text|json|csv|openai",
+     .help =
+         "output format; openai: a line {\"content\":[...]} per draw or per text of --sequence, "
+         "as \"logprobs\" in OpenAI's API (default: text)"},
+    {FLAG(COUNT, "top-logprobs", sample_flags, n_top), .max = MAX_TOP,
+     .help = "print the N most probable tokens of each row and their log-probabilities "
+             "(default: 0)"},
+    {FLAG(CHOICE, "top-kind", sample_flags, top_kind), .value = "raw|final",
+     .help = "distribution of --top-logprobs and --format openai: softmax(logits), or what the "
+             "stages leave (default: raw)"},
     {FLAG(SWITCH, "trace", sample_flags, trace),
      .help = "with --format json: print all that pluck replay needs to make the draw again"},
+    {FLAG(OUTPUT, "kept", sample_flags, kept),
+     .help = "write the tokens that the stages keep of each row to FILE, an .npz file"},
+    {FLAG(INPUT, "mask", sample_flags, mask),
+     .help = "allow each row the tokens that a FILE of --kept has for it, in place of the stages "
+             "that truncate"},
     FLAG_GROUP(quiet_flag, sample_flags, call),
     FLAG_GROUP(prompt_flag, sample_flags, prompt_tokens),
     FLAG_GROUP(isa_flag, sample_flags, isa),
@@ -593,7 +566,9 @@ const command sample_command = {
              "\"text\" if a vocabulary was given; with several dumps \"dump\" comes first. "
              "survivors is how many tokens could have been drawn, logprob the natural logarithm "
              "of the token's probability among them. With --sequence and a vocabulary the text "
-             "format is the running text.",
+             "format is the running text.\n"
+             "A FILE of --kept is an .npz file of tokens (int32), offsets (int64) and log_mass "
+             "(float32: ln of each set's share of softmax(logits)).",
     .usual = "temperature top-k top-p seed draws format",
     COMMAND_FLAGS(flags, sample_flags),
     .defaults = &(const sample_flags){.draws = 1, .threads = 1},
@@ -604,6 +579,8 @@ const command sample_command = {
          "pluck sample logits.npy --sequence --temperature 0.5 --vocab vocab.json",
          "pluck sample a.npy b.npy --preset balanced --format csv -o tokens.csv",
          "pluck sample logits.npy --draws 1000 --temperature 1.5 --threads 0 --format csv",
+         "pluck sample logits.npy --top-logprobs 5 --format openai --vocab vocab.json",
+         "pluck sample logits.npy --top-k 40 --kept kept.npz -o tokens.txt -q",
          "pluck sample - --rows :3 < logits.npy",
          "pluck sample logits.raw --vocab-size 512 --dtype f32 --rows 0"},
     COMMAND_WORDS(1, SIZE_MAX, "DUMP"),

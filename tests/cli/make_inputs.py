@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import struct
+import zipfile
 
 from make_models import TEXT, fasttext_model, pairs
 
@@ -109,6 +110,14 @@ def integers(values):
     return start + struct.pack(f"<{len(values)}i", *values)
 
 
+def write_kept(path):
+    """Sets for the rows of small.npy, as sample --kept writes them, without their masses."""
+    with zipfile.ZipFile(path, "w") as file:
+        for name, values in (("tokens", [0, 1, 5, 2, 3, 2, 7, 0, 6, 4]),
+                             ("offsets", [0, 3, 5, 7, 9, 10])):
+            file.writestr(zipfile.ZipInfo(name + ".npy"), integers(values))
+
+
 def write_models(folder):
     (folder / "model.ftz").write_bytes(fasttext_model())
     (folder / "ova.bin").write_bytes(fasttext_model(loss=4))
@@ -132,6 +141,7 @@ def write_inputs(folder):
     (folder / "one.npy").write_bytes(npy(SMALL[4:], "(8,)"))
     (folder / "small.raw").write_bytes(b"".join(struct.pack("<8f", *r) for r in SMALL))
     (folder / "config8.json").write_text('{"temperature": 0.7, "top_k": 5, "seed": 3}\n')
+    write_kept(folder / "kept8.npz")
     write_broken(folder)
     write_vocabularies(folder)
     write_models(folder)

@@ -13,8 +13,8 @@ from command_case import CommandCase
 # Lines without outputs, the files that they read, and for each flag that names an output what has
 # to be there besides. Every flag of the command that takes a file is in one of its lines.
 COMMANDS = [
-    ("sample", "small.npy --vocab vocab8.json --added-tokens added.json --config config8.json -q",
-     {"-o": ""}),
+    ("sample", "small.npy --vocab vocab8.json --added-tokens added.json --config config8.json "
+     "--mask kept8.npz -q", {"-o": "", "--kept": "-o x.out"}),
     ("inspect", "logits.npy --vocab vocab.json --added-tokens added.json --config config.json",
      {"-o": "", "--svg": "", "--csv": ""}),
     ("replay", "lines.jsonl small.npy", {"-o": ""}),

@@ -73,7 +73,7 @@ class Flags(CommandCase):
         return json.loads(out.splitlines()[0])["trace"]["config"]
 
     def test_boolean_keys(self):
-        for flag, key in (("--p-less", "p_less"), ("--mask", "mask"),
+        for flag, key in (("--p-less", "p_less"),
                           ("--repeat-penalty 1.5 --repeat-ignore-prompt",
                            "repeat_ignore_prompt")):
             given = json.dumps(self.config(f"{flag} true"))
@@ -85,6 +85,10 @@ class Flags(CommandCase):
             self.assertNotEqual(given, without, key)
             self.run_line(f"pluck sample small.npy {flag}=7", code=3)
             self.run_line(f"pluck sample small.npy {flag}=yes", code=3)
+        # sample has a flag of its own for masks.
+        self.assertEqual(self.run_line("pluck inspect small.npy --mask false"),
+                         self.run_line("pluck inspect small.npy"))
+        self.run_line("pluck sample small.npy --mask false", code=4)
         # The next word is a value only if it can be one.
         first = self.run_line("pluck sample --p-less small.npy --rows 0 -f json")
         self.assertEqual(first, self.run_line("pluck sample small.npy --p-less --row 0 -f json"))

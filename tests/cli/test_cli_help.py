@@ -78,7 +78,7 @@ class Help(CommandCase):
         short = self.run_line("pluck sample small.npy --tempe 0.5 --see 3 --form=json")
         self.assertEqual(whole, short)
         self.run_line("pluck sample small.npy --top 3", code=2)
-        self.assertIn("option '--top' is ambiguous; it could be --top-n-sigma, --top-k,",
+        self.assertIn("option '--top' is ambiguous; it could be --top-logprobs, --top-kind, ",
                       self.stderr)
         self.run_line("pluck tune logits.npy --targets targets.npy --row :50")  # --rows
 
@@ -194,14 +194,16 @@ class Help(CommandCase):
         self.assertEqual(self.complete("pluck sam"), ["sample"])
         self.assertEqual(self.complete("pluck config sh"), ["show"])
         self.assertEqual(self.complete("pluck sample x.npy --top-"),
-                         ["--top-n-sigma", "--top-k", "--top-p", "--top-a", "--top-h"])
-        self.assertEqual(self.complete("pluck sample x.npy --format "), ["text", "json", "csv"])
+                         ["--top-logprobs", "--top-kind", "--top-n-sigma", "--top-k", "--top-p",
+                          "--top-a", "--top-h"])
+        self.assertEqual(self.complete("pluck sample x.npy --format "),
+                         ["text", "json", "csv", "openai"])
         self.assertEqual(self.complete("pluck config show --form"), ["--format"])
         self.assertEqual(self.complete("pluck sample x.npy --vocab "), [])
 
     def test_bash_completes_words_of_commands_and_letters(self):
         self.assertEqual(self.complete("pluck completions "), ["bash", "zsh", "fish"])
-        self.assertEqual(self.complete("pluck sample -f "), ["text", "json", "csv"])
+        self.assertEqual(self.complete("pluck sample -f "), ["text", "json", "csv", "openai"])
         self.assertEqual(self.complete("pluck stages xt"), ["xtc"])
         self.assertEqual(self.complete("pluck config init pre"), ["precise"])
         self.assertEqual(self.complete("pluck help repl"), ["replay"])
@@ -214,7 +216,8 @@ class Help(CommandCase):
         self.assertEqual(self.complete("pluck tune x.npy --objective "), objectives)
         self.assertEqual(self.complete("pluck tune x.npy --objective=n"), ["--objective=nll"])
         self.assertEqual(self.complete("pluck sample x.npy --format=c"), ["--format=csv"])
-        self.assertEqual(self.complete("pluck sample x.npy --format = "), ["text", "json", "csv"])
+        self.assertEqual(self.complete("pluck sample x.npy --format = "),
+                         ["text", "json", "csv", "openai"])
         self.assertEqual(self.complete("pluck sample x.npy --format = c"), ["csv"])
         self.assertIn("top_k", self.complete("pluck sample x.npy --order "))
         self.assertNotIn("greedy", self.complete("pluck sample x.npy --order "))

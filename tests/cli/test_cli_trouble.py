@@ -31,8 +31,9 @@ class Trouble(OutputCase):
 
     @staticmethod
     def of_directory(command, needed):
-        """Which fsync is the first of a directory: convert completes both files before it."""
-        return 3 if command == "convert" and needed else 2
+        """Which fsync is the first of a directory: convert and sample complete both files before
+        it."""
+        return 3 if command in ("convert", "sample") and needed else 2
 
     def skip_unless_somebody_can_run_pluck(self):
         if subprocess.run(["sh", "-c", "exec pluck --version"], env=self.env, capture_output=True,
@@ -181,7 +182,8 @@ class Trouble(OutputCase):
                 ("inspect logits.npy -o a --svg b --csv c", "abc"),
                 ("tune logits.npy --targets targets.npy --bootstrap 0 -q --no-curves "
                  "-o a --svg b --csv c", "abc"),
-                ("convert small.npy --targets t8.txt --to npy -o b --targets-out a", "ab")):
+                ("convert small.npy --targets t8.txt --to npy -o b --targets-out a", "ab"),
+                ("sample small.npy -q -o a --kept b", "ab")):
             for nth in range(1, len(names) + 1):
                 self.fresh(line)
                 for name in names:
