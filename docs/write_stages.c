@@ -60,6 +60,7 @@ static const example examples[] = {
     {"mirostat", "{\"mirostat\": 1, \"mirostat_tau\": 1}", {END}},
     {"mirostat_v2", "{\"mirostat\": 2, \"mirostat_tau\": 1}", {END}},
     {"adaptive_p", "{\"draw\": \"adaptive_p\", \"adaptive_target\": 0.2}", {END}},
+    {"gumbel", "{\"draw\": \"gumbel\"}", {END}},
 };
 
 /* What infill compares: tokens 1 and 3 continue token 0, and token 5 ends the text. */

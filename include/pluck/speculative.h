@@ -24,6 +24,10 @@
  *     pluck_sampler_rewind(draft, n - verdict.n_accepted, &err);
  *     pluck_sampler_accept(draft, verdict.next, &err); // target has accepted what is emitted
  *
+ * If the target's draw is gumbel and the drafts come without supports, another rule holds: a draft
+ * is accepted if it is the token that the target draws. Then the emitted tokens are those of the
+ * target alone.
+ *
  * Random numbers: those of position p are the numbers of (seed, stream, p) in a space of their own,
  * so a sampler may have the same seed and stream. A position that is drafted again after a
  * rejection takes the same numbers again; that does no harm, because the tokens that were emitted

@@ -142,7 +142,9 @@ typedef struct pluck_stage_report {
  *
  * low, high and at are doubles made from the float exponentials that the draw uses; high - low
  * agrees with exp(logprob) within the bound of docs/numerics.md. If the draw takes no number (a
- * greedy draw, or one token left), at is low.
+ * greedy draw, or one token left), at is low. The draw gumbel takes none of these numbers either:
+ * the report of its stage has the score of the token, the token that comes next (runner_up), and
+ * by how much its score is less (runner_up_behind).
  */
 typedef struct pluck_trace_draw {
     pluck_draw drawn; /* the bits of pluck_sampler_draw() */

@@ -11,6 +11,7 @@
 #include "select/keep.h"
 #include "select/mass.h"
 #include "select/pick.h"
+#include "simd/philox.h"
 #include "simd/scalar_math.h"
 
 pluck_status plk_sampler_check(const pluck_sampler *sampler, pluck_logits logits, pluck_error *err)
@@ -39,6 +40,17 @@ pluck_status plk_sampler_open_raw(const pluck_sampler *sampler, pluck_logits log
                                         sampler->on_nan == PLUCK_ON_NAN_BAN, err);
     lend_edits(sampler, view);
     return status;
+}
+
+plk_stage_context plk_sampler_context(const pluck_sampler *sampler, pluck_pcg64 *rng)
+{
+    return (plk_stage_context){.history = &sampler->history,
+                               .n_vocab = sampler->n_vocab,
+                               .rng = rng,
+                               .texts = sampler->texts,
+                               .seed = sampler->seed,
+                               .stream = sampler->stream,
+                               .position = sampler->position};
 }
 
 /* Bans what the caller's mask bans, unless a stage does. */
@@ -72,10 +84,7 @@ pluck_status plk_sampler_open_view(const pluck_sampler *sampler, pluck_logits lo
 static pluck_status run_chain(const pluck_sampler *sampler, size_t first, pluck_pcg64 *rng,
                               plk_view *view, pluck_error *err)
 {
-    plk_stage_context context = {.history = &sampler->history,
-                                 .n_vocab = sampler->n_vocab,
-                                 .rng = rng,
-                                 .texts = sampler->texts};
+    plk_stage_context context = plk_sampler_context(sampler, rng);
     pluck_status status = PLUCK_OK;
     for (size_t i = first; i < sampler->chain.n && status == PLUCK_OK; i++)
         status = plk_chain_apply(&sampler->chain, i, view, &context, err);
@@ -133,6 +142,13 @@ static void pick_many(const pluck_sampler *sampler, const plk_view *view, size_t
 {
     pluck_pcg64 position = sampler->rng;
     plk_picks picks;
+    for (size_t i = 0; i < n && view->is_race; i++) {
+        plk_view race = *view;
+        race.noise = plk_noise_make(sampler->seed, sampler->stream, sampler->position + i);
+        draws[i].token = (pluck_token)plk_view_pick(&race, &position);
+    }
+    if (view->is_race)
+        return;
     plk_picks_init(&picks, view);
     for (size_t i = 0; i < n; i++) {
         pluck_pcg64 rng = position;

@@ -178,6 +178,9 @@ pluck_logits plk_logits_at(const pluck_matrix *rows, size_t row);
 /* PLUCK_ERR_INVALID unless the logits are usable by this sampler. */
 pluck_status plk_sampler_check(const pluck_sampler *sampler, pluck_logits logits, pluck_error *err);
 
+/* What its stages see at the current position. */
+plk_stage_context plk_sampler_context(const pluck_sampler *sampler, pluck_pcg64 *rng);
+
 /* Opens a view on the logits as they came: no stage, no mask. */
 pluck_status plk_sampler_open_raw(const pluck_sampler *sampler, pluck_logits logits, plk_view *view,
                                   pluck_error *err);

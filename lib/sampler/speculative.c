@@ -262,6 +262,27 @@ static pluck_status decide_row(pluck_speculation *s, pluck_sampler *target, pluc
     return status;
 }
 
+/* The target draws; a draft is accepted if it is the token that was drawn. */
+static pluck_status step_by_draws(pluck_sampler *target, const pluck_matrix *rows,
+                                  const pluck_drafts *drafts, pluck_verdict *verdict,
+                                  pluck_error *err)
+{
+    plk_drawn drawn = target->drawn;
+    for (uint32_t i = 0;; i++) {
+        pluck_token token;
+        pluck_status status = pluck_sampler_next(target, plk_logits_at(rows, i), &token, err);
+        if (status != PLUCK_OK) {
+            if (pluck_sampler_rewind(target, i, NULL) == PLUCK_OK)
+                target->drawn = drawn;
+            return status;
+        }
+        if (i == drafts->n || token != drafts->tokens[i]) {
+            *verdict = (pluck_verdict){i, token};
+            return PLUCK_OK;
+        }
+    }
+}
+
 pluck_status pluck_speculation_step(pluck_speculation *speculation, pluck_sampler *target,
                                     const pluck_matrix *rows, const pluck_drafts *drafts,
                                     pluck_verdict *verdict, pluck_error *err)
@@ -285,6 +306,8 @@ pluck_status pluck_speculation_step(pluck_speculation *speculation, pluck_sample
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "%u drafts need %llu rows of logits; %zu were given", drafts->n,
                         (unsigned long long)drafts->n + 1, rows->n_rows);
+    if (!drafts->supports && plk_chain_has(&target->chain, "gumbel"))
+        return step_by_draws(target, rows, drafts, verdict, err);
     plk_position at = {.position = target->position};
     plk_drawn drawn = target->drawn;
     pluck_status status = decide_row(speculation, target, plk_logits_at(rows, 0), drafts, &at, err);

@@ -239,10 +239,7 @@ static pluck_status run(const pluck_sampler *sampler, pluck_logits logits, pluck
 {
     const plk_chain *chain = &sampler->chain;
     pluck_pcg64 rng = sampler->rng;
-    plk_stage_context context = {.history = &sampler->history,
-                                 .n_vocab = sampler->n_vocab,
-                                 .rng = &rng,
-                                 .texts = sampler->texts};
+    plk_stage_context context = plk_sampler_context(sampler, &rng);
     plk_view view;
     double inside = 0.0;
     pluck_status status = trace_draw(sampler, logits, &trace->draw, &inside, err);

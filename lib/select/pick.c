@@ -222,9 +222,8 @@ static plk_pick pick_compact(const plk_view *view, pluck_pcg64 *rng)
     return picked;
 }
 
-/* Whether the token is in the nucleus, which is cut out of the view if nothing less decides. */
-static bool in_nucleus(const plk_view *dense, plk_view *view, plk_nucleus_bounds *bounds,
-                       uint32_t token)
+bool plk_in_nucleus(const plk_view *dense, plk_view *view, plk_nucleus_bounds *bounds,
+                    uint32_t token)
 {
     if (view->deferred.p > 0.0) {
         plk_decision decision = plk_membership(dense, bounds, token);
@@ -244,7 +243,7 @@ static plk_pick pick_from_nucleus(const plk_view *dense, plk_view *view, pluck_p
         plk_nucleus_bounds_init(dense, &bounds);
     for (int i = 0; i < PLK_PICK_MAX_REJECTED; i++) {
         plk_pick picked = pick_dense(dense, &weights, rng);
-        if (in_nucleus(dense, view, &bounds, picked.token))
+        if (plk_in_nucleus(dense, view, &bounds, picked.token))
             return picked;
     }
     plk_view_settle(view);
@@ -253,13 +252,18 @@ static plk_pick pick_from_nucleus(const plk_view *dense, plk_view *view, pluck_p
 
 uint32_t plk_view_pick_nucleus(const plk_view *dense, plk_view *view, pluck_pcg64 *rng)
 {
-    return pick_from_nucleus(dense, view, rng).token;
+    return dense->is_race ? plk_view_race_nucleus(dense, view)
+                          : pick_from_nucleus(dense, view, rng).token;
 }
 
 plk_pick plk_view_pick_where(plk_view *view, pluck_pcg64 *rng)
 {
     plk_view dense = *view;
     block_weights weights;
+    if (view->is_race && view->deferred.p > 0.0)
+        return (plk_pick){.token = plk_view_race_nucleus(&dense, view)};
+    if (view->is_race)
+        return (plk_pick){.token = plk_view_race(view, NULL, 0).token};
     if (view->compact)
         return pick_compact(view, rng);
     if (view->deferred.p > 0.0)

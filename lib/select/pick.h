@@ -39,6 +39,24 @@ plk_pick plk_view_pick_where(plk_view *view, pluck_pcg64 *rng);
 uint32_t plk_view_pick_nucleus(const plk_view *dense, plk_view *view, pluck_pcg64 *rng);
 
 /*
+ * A draw as an exponential race (race.c), for views with is_race; the functions above call these.
+ */
+
+/* The token that arrives first. score is scale * logit - ln of its noise, which is largest for it;
+ * is_there is false if all tokens are excluded. */
+typedef struct plk_arrival {
+    bool is_there;
+    uint32_t token;
+    double score;
+} plk_arrival;
+
+plk_arrival plk_view_race(const plk_view *view, const uint32_t *excluded, uint32_t n_excluded);
+
+/* The first to arrive in the nucleus that is deferred in dense; view is a copy of it, as for
+ * plk_view_pick_nucleus(). */
+uint32_t plk_view_race_nucleus(const plk_view *dense, plk_view *view);
+
+/*
  * The steps of a draw, for pick_many.c, which makes the same draw with other means.
  */
 
@@ -85,6 +103,11 @@ void plk_nucleus_bounds_init(const plk_view *view, plk_nucleus_bounds *bounds);
 /* Whether the token is in the deferred nucleus. The decision, if there is one, is that of
  * plk_view_settle(). */
 plk_decision plk_membership(const plk_view *view, plk_nucleus_bounds *bounds, uint32_t token);
+
+/* Whether the token is in the nucleus deferred in dense, which is cut out of its copy view if
+ * nothing less decides. bounds are needed while view->deferred.p > 0. */
+bool plk_in_nucleus(const plk_view *dense, plk_view *view, plk_nucleus_bounds *bounds,
+                    uint32_t token);
 
 /*
  * Many draws from one view.

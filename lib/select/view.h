@@ -57,6 +57,8 @@ typedef struct plk_view {
     plk_bend bend;
     float bend_from; /* the largest logit that bend maps */
     plk_deferred_nucleus deferred;
+    bool is_race;    /* the draw is a race with this noise, not inverse transform (race.c) */
+    plk_noise noise; /* of the position */
 } plk_view;
 
 /* Scans the logits. The view has no memory for edits: whoever opens it sets edits and max_edits

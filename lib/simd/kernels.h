@@ -22,6 +22,12 @@ enum {
     PLK_SLACK = 16 /* elements that gather may write beyond the last one it reports */
 };
 
+/* Multipliers and increments of Philox4x32. */
+#define PLK_PHILOX_M0 UINT32_C(0xD2511F53)
+#define PLK_PHILOX_M1 UINT32_C(0xCD9E8D57)
+#define PLK_PHILOX_W0 UINT32_C(0x9E3779B9)
+#define PLK_PHILOX_W1 UINT32_C(0xBB67AE85)
+
 /* An element of an array of candidates as llama.cpp has it: a token, its logit, a probability. */
 typedef struct plk_item {
     int32_t token;
@@ -52,6 +58,12 @@ plk_exponent plk_exponent_make(float origin, double beta);
 typedef struct plk_bend {
     double scale, max, square, cube;
 } plk_bend;
+
+/* What random numbers that are addressed by place depend on, besides the place: see
+ * simd/philox.h. */
+typedef struct plk_noise {
+    uint32_t key[2], position[2]; /* low halves first */
+} plk_noise;
 
 typedef struct plk_kernels {
     pluck_isa isa;
@@ -146,6 +158,15 @@ typedef struct plk_kernels {
      * begin of which one has it, bit i of *bits saying whether place i from there has. *bits = 0:
      * none has. Of the first places there may be fewer than 64. n any number. */
     size_t (*find_last)(const int32_t *x, size_t n, int32_t value, uint64_t *bits);
+
+    /*
+     * Lower bounds, negated, of arrival times in an exponential race: bounds[i] is at least
+     * -(base + scale E) / max(e[i], FLT_MIN), where E = -ln u for any u whose high word is that of
+     * place 64 first_block + i for this purpose (plk_noise_word()). base, scale, e[i] >= 0; bounds
+     * may be e. Where base is 0, a bound may be 0.
+     */
+    void (*race_bounds)(const plk_noise *noise, uint32_t purpose, uint32_t first_block,
+                        size_t n_blocks, float base, float scale, const float *e, float *bounds);
 
     /* How many of 64 * n_blocks values are >= threshold. */
     size_t (*count)(const float *x, size_t n_blocks, float threshold);

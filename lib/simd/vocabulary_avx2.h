@@ -129,6 +129,11 @@ LANES_INLINE lanes lanes_mul(lanes a, lanes b)
     return (lanes){_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)};
 }
 
+LANES_INLINE lanes lanes_div(lanes a, lanes b)
+{
+    return (lanes){_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high)};
+}
+
 LANES_INLINE lanes lanes_fma(lanes a, lanes b, lanes c)
 {
     return (lanes){_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
@@ -256,6 +261,51 @@ LANES_INLINE lanes lanes_scale(flags f, lanes a, lanes shifted)
 {
     return lanes_keep(f,
                       (lanes){scale_eight(a.low, shifted.low), scale_eight(a.high, shifted.high)});
+}
+
+typedef struct lane_words {
+    __m256i low, high;
+} lane_words;
+
+LANES_INLINE lane_words words_set(uint32_t w)
+{
+    return (lane_words){_mm256_set1_epi32((int)w), _mm256_set1_epi32((int)w)};
+}
+
+LANES_INLINE lane_words words_count(uint32_t first)
+{
+    __m256i low =
+        _mm256_add_epi32(_mm256_set1_epi32((int)first), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    return (lane_words){low, _mm256_add_epi32(low, _mm256_set1_epi32(8))};
+}
+
+LANES_INLINE lane_words words_xor(lane_words a, lane_words b)
+{
+    return (lane_words){_mm256_xor_si256(a.low, b.low), _mm256_xor_si256(a.high, b.high)};
+}
+
+LANES_INLINE __m256i mul_eight(__m256i a, __m256i m, __m256i *high)
+{
+    __m256i even = _mm256_mul_epu32(a, m), odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), m);
+    *high = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xAA);
+    return _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA);
+}
+
+LANES_INLINE lane_words words_mul(lane_words a, uint32_t m, lane_words *high)
+{
+    __m256i factor = _mm256_set1_epi32((int)m);
+    __m256i low = mul_eight(a.low, factor, &high->low);
+    return (lane_words){low, mul_eight(a.high, factor, &high->high)};
+}
+
+LANES_INLINE __m256 unit_eight(__m256i a)
+{
+    return _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_srli_epi32(a, 8)), _mm256_set1_ps(0x1p-24f));
+}
+
+LANES_INLINE lanes words_unit(lane_words a)
+{
+    return (lanes){unit_eight(a.low), unit_eight(a.high)};
 }
 
 enum { LANES_FOLDS = 4, LANES_ROWS = 4 };

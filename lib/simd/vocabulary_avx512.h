@@ -91,6 +91,11 @@ LANES_INLINE lanes lanes_mul(lanes a, lanes b)
     return _mm512_mul_ps(a, b);
 }
 
+LANES_INLINE lanes lanes_div(lanes a, lanes b)
+{
+    return _mm512_div_ps(a, b);
+}
+
 LANES_INLINE lanes lanes_fma(lanes a, lanes b, lanes c)
 {
     return _mm512_fmadd_ps(a, b, c);
@@ -176,6 +181,38 @@ LANES_INLINE lanes lanes_mask(uint32_t word, unsigned first, lanes a)
 LANES_INLINE float lanes_largest(lanes a)
 {
     return _mm512_reduce_max_ps(a);
+}
+
+typedef __m512i lane_words;
+
+LANES_INLINE lane_words words_set(uint32_t w)
+{
+    return _mm512_set1_epi32((int)w);
+}
+
+LANES_INLINE lane_words words_count(uint32_t first)
+{
+    return _mm512_add_epi32(
+        words_set(first), _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+}
+
+LANES_INLINE lane_words words_xor(lane_words a, lane_words b)
+{
+    return _mm512_xor_si512(a, b);
+}
+
+LANES_INLINE lane_words words_mul(lane_words a, uint32_t m, lane_words *high)
+{
+    __m512i even = _mm512_mul_epu32(a, words_set(m));
+    __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64(a, 32), words_set(m));
+    *high = _mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even, 32), odd);
+    return _mm512_mask_blend_epi32(0xAAAA, even, _mm512_slli_epi64(odd, 32));
+}
+
+LANES_INLINE lanes words_unit(lane_words a)
+{
+    lanes high = _mm512_cvtepi32_ps(_mm512_srli_epi32(a, 8));
+    return _mm512_mul_ps(high, lanes_set(0x1p-24f));
 }
 
 enum { LANES_FOLDS = 8, LANES_ROWS = 16 };

@@ -118,6 +118,11 @@ LANES_INLINE lanes lanes_mul(lanes a, lanes b)
     LANES_OF(vmulq_f32(a.q[i], b.q[i]));
 }
 
+LANES_INLINE lanes lanes_div(lanes a, lanes b)
+{
+    LANES_OF(vdivq_f32(a.q[i], b.q[i]));
+}
+
 LANES_INLINE lanes lanes_fma(lanes a, lanes b, lanes c)
 {
     LANES_OF(vfmaq_f32(c.q[i], a.q[i], b.q[i]));
@@ -228,6 +233,52 @@ LANES_INLINE float64x2_t add_low(float32x4_t a, float32x4_t b)
 LANES_INLINE float64x2_t add_high(float32x4_t a, float32x4_t b)
 {
     return vaddq_f64(vcvt_high_f64_f32(a), vcvt_high_f64_f32(b));
+}
+
+typedef struct lane_words {
+    uint32x4_t q[4];
+} lane_words;
+
+LANES_INLINE lane_words words_set(uint32_t w)
+{
+    lane_words result;
+    for (int i = 0; i < 4; i++)
+        result.q[i] = vdupq_n_u32(w);
+    return result;
+}
+
+LANES_INLINE lane_words words_count(uint32_t first)
+{
+    static const uint32_t lane[4] = {0, 1, 2, 3};
+    lane_words result;
+    for (uint32_t i = 0; i < 4; i++)
+        result.q[i] = vaddq_u32(vdupq_n_u32(first + 4 * i), vld1q_u32(lane));
+    return result;
+}
+
+LANES_INLINE lane_words words_xor(lane_words a, lane_words b)
+{
+    for (int i = 0; i < 4; i++)
+        a.q[i] = veorq_u32(a.q[i], b.q[i]);
+    return a;
+}
+
+LANES_INLINE lane_words words_mul(lane_words a, uint32_t m, lane_words *high)
+{
+    uint32x4_t factor = vdupq_n_u32(m);
+    for (int i = 0; i < 4; i++) {
+        uint32x4_t front =
+            vreinterpretq_u32_u64(vmull_u32(vget_low_u32(a.q[i]), vget_low_u32(factor)));
+        uint32x4_t back = vreinterpretq_u32_u64(vmull_high_u32(a.q[i], factor));
+        high->q[i] = vuzp2q_u32(front, back);
+        a.q[i] = vuzp1q_u32(front, back);
+    }
+    return a;
+}
+
+LANES_INLINE lanes words_unit(lane_words a)
+{
+    LANES_OF(vmulq_n_f32(vcvtq_f32_u32(vshrq_n_u32(a.q[i], 8)), 0x1p-24f));
 }
 
 enum { LANES_FOLDS = 1, LANES_ROWS = 4 };

@@ -139,6 +139,13 @@ LANES_INLINE lanes lanes_mul(lanes a, lanes b)
     return a;
 }
 
+LANES_INLINE lanes lanes_div(lanes a, lanes b)
+{
+    FOR_LANES(i)
+    a.v[i] /= b.v[i];
+    return a;
+}
+
 LANES_INLINE lanes lanes_fma(lanes a, lanes b, lanes c)
 {
     FOR_LANES(i)
@@ -249,6 +256,52 @@ LANES_INLINE float lanes_largest(lanes a)
     FOR_LANES(i)
     max = a.v[i] > max ? a.v[i] : max;
     return max;
+}
+
+typedef struct lane_words {
+    uint32_t w[16];
+} lane_words;
+
+LANES_INLINE lane_words words_set(uint32_t w)
+{
+    lane_words a;
+    FOR_LANES(i)
+    a.w[i] = w;
+    return a;
+}
+
+LANES_INLINE lane_words words_count(uint32_t first)
+{
+    lane_words a;
+    FOR_LANES(i)
+    a.w[i] = first + (uint32_t)i;
+    return a;
+}
+
+LANES_INLINE lane_words words_xor(lane_words a, lane_words b)
+{
+    FOR_LANES(i)
+    a.w[i] ^= b.w[i];
+    return a;
+}
+
+LANES_INLINE lane_words words_mul(lane_words a, uint32_t m, lane_words *high)
+{
+    FOR_LANES(i)
+    {
+        uint64_t product = (uint64_t)a.w[i] * m;
+        high->w[i] = (uint32_t)(product >> 32);
+        a.w[i] = (uint32_t)product;
+    }
+    return a;
+}
+
+LANES_INLINE lanes words_unit(lane_words a)
+{
+    lanes unit;
+    FOR_LANES(i)
+    unit.v[i] = (float)(a.w[i] >> 8) * 0x1p-24f;
+    return unit;
 }
 
 enum { LANES_FOLDS = 1, LANES_ROWS = 1 };

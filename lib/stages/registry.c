@@ -42,7 +42,8 @@
     X(greedy)                                                                                      \
     X(mirostat)                                                                                    \
     X(mirostat_v2)                                                                                 \
-    X(adaptive_p)
+    X(adaptive_p)                                                                                  \
+    X(gumbel)
 
 #define DECLARE(name) extern const plk_stage plk_stage_##name;
 STAGES(DECLARE)

@@ -27,6 +27,7 @@ typedef struct plk_stage_context {
     uint32_t n_vocab;
     pluck_pcg64 *rng; /* this position's numbers; what a stage takes, the pick does not see again */
     plk_token_texts texts;
+    uint64_t seed, stream, position; /* for noise that belongs to tokens (simd/philox.h) */
 } plk_stage_context;
 
 typedef struct plk_stage plk_stage;
@@ -77,8 +78,8 @@ struct plk_stage {
     /* True when these parameters make the stage the identity: a sampler leaves it out. */
     bool (*is_neutral)(const void *params);
 
-    /* True if all that apply does is plk_view_scale(): it then also takes a view with a deferred
-     * nucleus, which any other stage finds settled. */
+    /* True if apply does nothing with the tokens, at most plk_view_scale(): it then also takes a
+     * view with a deferred nucleus, which any other stage finds settled. */
     bool (*only_scales)(const void *params);
 
     /* True if apply takes numbers from the context's rng: then it runs anew for every position. */

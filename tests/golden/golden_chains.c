@@ -158,6 +158,11 @@ static const struct {
      "[[8], [5, 10], [3, 0, 4]]}",
      NULL, 12, PLUCK_F32, false},
     {"stage_infill", "{\"type\": \"infill\", \"eog\": [3, 9]}", NULL, 12, PLUCK_F32, false},
+    {"draw_gumbel", "", "\"gumbel\"", 4097, PLUCK_F32, false},
+    {"draw_gumbel_top_p",
+     "{\"type\": \"top_p\", \"p\": 0.9}, {\"type\": \"temperature\", \"t\": 1.4}", "\"gumbel\"",
+     32000, PLUCK_F16, false},
+    {"draw_gumbel_top_k", "{\"type\": \"top_k\", \"k\": 40}", "\"gumbel\"", 1000, PLUCK_BF16, true},
 };
 enum { N_STAGED = sizeof staged / sizeof *staged };
 
@@ -427,8 +432,9 @@ static void check_draw(size_t i, bool *seen, void *row)
     pluck_config *config = test_config(c.json);
     const pluck_stage *draw = config_stage(config, config_n_stages(config) - 1).stage;
     seen[index_of(draw)] = true;
-    bool categorical = strcmp(draw->name, "categorical") == 0;
-    stage_chain(i, categorical ? "\"greedy\"" : "\"categorical\"", other_json);
+    /* The two that have the distribution as the stages left it. */
+    bool is_plain = strcmp(draw->name, "categorical") == 0 || strcmp(draw->name, "gumbel") == 0;
+    stage_chain(i, is_plain ? "\"greedy\"" : "\"categorical\"", other_json);
     pluck_config *other = test_config(other_json);
     if (!differ(&c, config, other, c.masked, row))
         fail_msg("%s: %s changes nothing", c.name, draw->name);

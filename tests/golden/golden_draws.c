@@ -144,6 +144,7 @@ void golden_draws(golden_text *out, pluck_isa isa)
                     "{\"seed\": 42, \"stages\": [{\"type\": \"penalties\", \"repeat\": 1.2}], "
                     "\"draw\": {\"type\": \"mirostat_v2\", \"tau\": 3}}",
                     isa);
+    add_speculation(out, "speculation_gumbel", "{\"draw\": \"gumbel\", \"temperature\": 0.7}", isa);
     add_guidance(out);
 }
 

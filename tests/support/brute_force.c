@@ -177,6 +177,7 @@ static const struct {
     {"penalties", brute_penalties},
     {"greedy", brute_greedy},
     {"categorical", brute_categorical},
+    {"gumbel", brute_categorical}, /* the same distribution */
 };
 
 static brute_stage_function *find(const pluck_stage *stage)

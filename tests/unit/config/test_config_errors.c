@@ -188,13 +188,14 @@ static const bad_text stages[] = {
      "'min_keep'?"},
     {"{\"stages\": [{\"type\": \"top_k\", \"banana\": 4}]}",
      "line 1, column 31: $.stages[0].banana: top_k has no such parameter; it has: k"},
-    {"{\"draw\": \"top_k\"}", "line 1, column 10: $.draw: 'top_k' is a stage, not a draw; draws "
-                              "are: categorical, greedy, mirostat, mirostat_v2, adaptive_p"},
+    {"{\"draw\": \"top_k\"}",
+     "line 1, column 10: $.draw: 'top_k' is a stage, not a draw; draws "
+     "are: categorical, greedy, mirostat, mirostat_v2, adaptive_p, gumbel"},
     {"{\"draw\": \"gready\"}",
      "line 1, column 10: $.draw: unknown draw 'gready'; did you mean 'greedy'?"},
     {"{\"draw\": \"dice\"}",
      "line 1, column 10: $.draw: unknown draw 'dice'; there are: categorical, greedy, "
-     "mirostat, mirostat_v2, adaptive_p"},
+     "mirostat, mirostat_v2, adaptive_p, gumbel"},
     {"{\"draw\": 1}", "line 1, column 10: $.draw: expected the name of a draw, not a number"},
     {"{\"draw\": {\"tau\": 1}}",
      "line 1, column 10: $.draw: \"type\" is missing: the name of the draw"},
