@@ -177,7 +177,8 @@ typedef struct pluck_custom_stage {
     void (*reset)(void *state);
 
     /* Both functions, or none. accept: a token was accepted, pluck_context_token(context, 0).
-     * rewind: that token is about to be dropped from the history. */
+     * rewind: that token is about to be dropped from the history. When pluck_sampler_reconfigure()
+     * brings the stage into a sequence, accept gets each token that the sampler still holds. */
     void (*accept)(const void *params, void *state, const pluck_context *context);
     void (*rewind)(const void *params, void *state, const pluck_context *context);
 

@@ -132,7 +132,10 @@ struct plk_stage {
                  plk_byte_writer *out);
 
     /* The state as it was saved, into one as just created: the bytes may be anything, and what is
-     * wrong with them is PLUCK_ERR_FORMAT. On failure the state is thrown away. */
+     * wrong with them is PLUCK_ERR_FORMAT. On failure the state is thrown away. Where save is NULL,
+     * this also makes the state of a stage that a new configuration brings. A state with a save is
+     * then made by accepting the tokens of the history again, unless it is that of a draw that
+     * learns. */
     pluck_status (*load)(const void *params, void *state, const plk_history *history,
                          plk_byte_reader *in, pluck_error *err);
 
