@@ -270,7 +270,7 @@ static double final_normaliser(const plk_view *view, const plk_view *raw, const 
     return plk_view_normaliser(view);
 }
 
-/* The final view: draws, settles, reports. */
+/* The final view: draws, settles, reports. raw: NULL if nothing of it is wanted. */
 static void fill_final(pluck_sampler *sampler, plk_view *view, const plk_view *raw,
                        pluck_pcg64 *rng, const pluck_outputs *out, size_t row, uint32_t *n_kept)
 {
@@ -309,9 +309,27 @@ static void fill_raw(const plk_view *raw, double normaliser, const pluck_outputs
         out->kept_log_mass[row] = log_mass_of(raw, log_normaliser, n_kept);
 }
 
+/* Where nothing of the logits as they came is wanted, a mask can act while they are scanned. */
+static pluck_status fill_final_alone(pluck_sampler *sampler, pluck_logits logits,
+                                     const pluck_outputs *out, size_t row, uint32_t *n_kept,
+                                     pluck_error *err)
+{
+    plk_view view;
+    pluck_pcg64 rng = sampler->rng;
+    pluck_status status = plk_sampler_final_view(sampler, logits, &rng, &view, err);
+    if (status == PLUCK_OK)
+        fill_final(sampler, &view, NULL, &rng, out, row, n_kept);
+    return status;
+}
+
 static pluck_status fill_row(pluck_sampler *sampler, pluck_logits logits, const pluck_outputs *out,
                              size_t row, uint32_t *n_kept, pluck_error *err)
 {
+    bool has_raw = needs_raw_normaliser(out) || wants_top(out, PLUCK_LOGPROB_RAW) ||
+                   wants_given(out, PLUCK_LOGPROB_RAW);
+    bool has_final = out->tokens || reports_final(out);
+    if (has_final && !has_raw)
+        return fill_final_alone(sampler, logits, out, row, n_kept, err);
     plk_view raw;
     pluck_status status = plk_sampler_open_raw(sampler, logits, &raw, err);
     if (status != PLUCK_OK)
@@ -321,7 +339,7 @@ static pluck_status fill_row(pluck_sampler *sampler, pluck_logits logits, const 
     double normaliser = 0.0;
     if (raw.compact && needs_raw_normaliser(out))
         normaliser = plk_view_normaliser(&raw);
-    if (out->tokens || reports_final(out)) {
+    if (has_final) {
         plk_view view = raw;
         pluck_pcg64 rng = sampler->rng;
         status = plk_sampler_finish_view(sampler, &rng, &view, err);
