@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N_KERNELS = 27 };
+enum { N_KERNELS = 28 };
 _Static_assert(sizeof(plk_kernels) - offsetof(plk_kernels, scan_f32) == N_KERNELS * sizeof(void *),
                "plk_kernels has changed: give each kernel a case here, then adapt N_KERNELS");
 
@@ -224,6 +224,13 @@ static void run_bend(const plk_kernels *kernels, const kernel_input *in, kernel_
     kernels->bend(in->f32, in->n / PLK_BLOCK, bend, out->values);
 }
 
+static void run_race_bounds(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
+{
+    plk_noise noise = {{7, 0}, {1, 0}};
+    out->n_values = in->n;
+    kernels->race_bounds(&noise, 1, 0, in->n / PLK_BLOCK, 0.0f, 1.0f, in->weights, out->values);
+}
+
 static const kernel_case cases[] = {
     {"scan_f32", 4 + 4.0 / PLK_BLOCK, run_scan_f32},
     {"scan_f16", 2 + 4.0 / PLK_BLOCK, run_scan_f16},
@@ -249,6 +256,7 @@ static const kernel_case cases[] = {
     {"gather_blocks 1 in 3", 5.0 / 3, run_gather_blocks},
     {"copy_items", 16, run_copy_items},
     {"find_last", 1.0 / 8, run_find_last},
+    {"race_bounds", 8, run_race_bounds},
     {"count", 4, run_count},
     {"bend", 8, run_bend},
     {"dot_f32", 8, run_dot_f32},
@@ -308,14 +316,17 @@ bool kernel_input_create(kernel_input *in, const char *kind, size_t n)
         .mask = make_mask(n),
     };
     in->items = malloc(n * sizeof *in->items);
+    in->weights = malloc(n * sizeof *in->weights);
     float *sorted = malloc(n * sizeof *sorted);
-    bool done = in->f32 && in->f16 && in->bf16 && in->mask && in->items && sorted;
+    bool done = in->f32 && in->f16 && in->bf16 && in->mask && in->items && in->weights && sorted;
     if (done) {
         for (size_t i = 0; i < n; i++)
             in->items[i] = (plk_item){(int32_t)i, in->f32[i], 0.0f};
         memcpy(sorted, in->f32, n * sizeof *sorted);
         qsort(sorted, n, sizeof *sorted, descending);
         in->largest = sorted[0];
+        for (size_t i = 0; i < n; i++)
+            in->weights[i] = expf(in->f32[i] - in->largest);
         in->threshold_few = sorted[n > 64 ? 63 : n - 1];
         in->threshold_many = sorted[n / 8];
     } else {
@@ -332,6 +343,7 @@ void kernel_input_destroy(kernel_input *in)
     free(in->bf16);
     free(in->items);
     free(in->mask);
+    free(in->weights);
     *in = (kernel_input){0};
 }
 

@@ -14,6 +14,7 @@ typedef struct kernel_input {
     uint16_t *f16, *bf16;
     plk_item *items; /* the f32 as logits */
     int32_t *mask;   /* n / 32 words; half of the bits are 1 */
+    float *weights;  /* exp(f32 - largest) */
     float largest;
     float threshold_few, threshold_many; /* about 64 values, and n / 8 values, are at least it */
 } kernel_input;
