@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N_KERNELS = 28 };
+enum { N_KERNELS = 30 };
 _Static_assert(sizeof(plk_kernels) - offsetof(plk_kernels, scan_f32) == N_KERNELS * sizeof(void *),
                "plk_kernels has changed: give each kernel a case here, then adapt N_KERNELS");
 
@@ -137,6 +137,14 @@ static void run_exp_sums_from(const plk_kernels *kernels, const kernel_input *in
                            in->threshold_many, out->sums);
 }
 
+static void run_exp_sums_masked(const plk_kernels *kernels, const kernel_input *in,
+                                kernel_output *out)
+{
+    out->n_sums = in->n / PLK_BLOCK;
+    kernels->exp_sums_masked(in->f32, in->mask, in->n / PLK_BLOCK,
+                             plk_exponent_make(in->largest, 1.25), out->sums);
+}
+
 static void run_moments(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
 {
     out->n_sums = out->n_dots = 1;
@@ -231,6 +239,11 @@ static void run_race_bounds(const plk_kernels *kernels, const kernel_input *in, 
     kernels->race_bounds(&noise, 1, 0, in->n / PLK_BLOCK, 0.0f, 1.0f, in->weights, out->values);
 }
 
+static void run_count_masked(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
+{
+    out->result = kernels->count_masked(in->f32, in->mask, in->n / PLK_BLOCK, in->threshold_many);
+}
+
 static const kernel_case cases[] = {
     {"scan_f32", 4 + 4.0 / PLK_BLOCK, run_scan_f32},
     {"scan_f16", 2 + 4.0 / PLK_BLOCK, run_scan_f16},
@@ -249,6 +262,7 @@ static const kernel_case cases[] = {
     {"exp_block", 8 + 8.0 / PLK_BLOCK, run_exp_block},
     {"exp_dots", 4 + 16.0 / PLK_BLOCK, run_exp_dots},
     {"exp_sums_from", 4 + 8.0 / PLK_BLOCK, run_exp_sums_from},
+    {"exp_sums_masked", 4 + 16.0 / PLK_BLOCK, run_exp_sums_masked},
     {"moments", 4, run_moments},
     {"gather few", 4, run_gather_few},
     {"gather 1 in 8", 5, run_gather_many},
@@ -258,6 +272,7 @@ static const kernel_case cases[] = {
     {"find_last", 1.0 / 8, run_find_last},
     {"race_bounds", 8, run_race_bounds},
     {"count", 4, run_count},
+    {"count_masked", 4 + 8.0 / PLK_BLOCK, run_count_masked},
     {"bend", 8, run_bend},
     {"dot_f32", 8, run_dot_f32},
     {"dot_f16", 6, run_dot_f16},

@@ -176,14 +176,37 @@ static void note_total(const plk_view *view, double total)
         view->scratch->unit_total = total;
 }
 
+/* The first blocks of a masked view, this many, can be read where they lie by kernels that take the
+ * mask: making copies of them would cost a third of an exponential pass. */
+static uint32_t masked_in_place(const plk_view *view)
+{
+    bool in_place = view->masked && !view->bent && !view->compact && view->n_edits == 0 &&
+                    view->logits.dtype == PLUCK_F32 && regime_of(view) == USUAL;
+    return in_place ? view->logits.n_vocab / PLK_BLOCK : 0;
+}
+
+/* sums[b] of blocks first + b, which are in place. */
+static void exp_sums_in_place(const plk_view *view, uint32_t first, uint32_t n_blocks, double *sums)
+{
+    const float *x = view->logits.data;
+    view->kernels->exp_sums_masked(x + (size_t)first * PLK_BLOCK,
+                                   view->mask + (size_t)first * (PLK_BLOCK / 32), n_blocks,
+                                   exponent_of(view, USUAL), sums);
+}
+
 double plk_view_block_sums(const plk_view *view)
 {
     plk_scratch *w = view->scratch;
     double total = 0.0;
     if (is_as_it_came(view) && w->sums_scale == view->scale)
         return w->sums_total;
+    uint32_t n_in_place = masked_in_place(view);
+    if (n_in_place > 0)
+        exp_sums_in_place(view, 0, n_in_place, w->block_sums);
+    for (uint32_t b = 0; b < n_in_place; b++)
+        total += w->block_sums[b];
     plk_run run;
-    plk_run_init(&run, view);
+    plk_run_init_at(&run, view, n_in_place);
     while (plk_run_next(&run)) {
         double *run_sums = w->block_sums + run.first_block;
         exp_sums(view, run.x, run.n_blocks, -FLT_MAX, run_sums);
@@ -231,8 +254,15 @@ double plk_view_normaliser(const plk_view *view)
         return total;
     if (shares_sums(view))
         return total_with_edits(view);
+    uint32_t n_in_place = masked_in_place(view);
+    for (uint32_t first = 0; first < n_in_place; first += STEP) {
+        uint32_t n = n_in_place - first < STEP ? n_in_place - first : STEP;
+        exp_sums_in_place(view, first, n, sums);
+        for (uint32_t b = 0; b < n; b++)
+            total += sums[b];
+    }
     plk_run run;
-    plk_run_init(&run, view);
+    plk_run_init_at(&run, view, n_in_place);
     while (plk_run_next(&run)) {
         for (uint32_t first = 0; first < run.n_blocks; first += STEP) {
             uint32_t n = run.n_blocks - first < STEP ? run.n_blocks - first : STEP;
@@ -302,9 +332,12 @@ double plk_view_logprob(const plk_view *view, uint32_t token)
 /* How many stored logits are >= threshold. */
 static uint32_t count_from(const plk_view *view, float threshold)
 {
+    uint32_t n_in_place = masked_in_place(view);
     size_t n = 0;
+    if (n_in_place > 0)
+        n = view->kernels->count_masked(view->logits.data, view->mask, n_in_place, threshold);
     plk_run run;
-    plk_run_init(&run, view);
+    plk_run_init_at(&run, view, n_in_place);
     while (plk_run_next(&run))
         n += view->kernels->count(run.x, run.n_blocks, threshold);
     return (uint32_t)n;

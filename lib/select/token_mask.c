@@ -151,8 +151,7 @@ pluck_status plk_view_apply_mask(plk_view *view, pluck_error *err)
     if (view->compact) {
         mask_compact(view);
     } else {
-        (void)plk_view_scan_masked(view,
-                                   &n_allowed); /* the view would not be open if some were bad */
+        (void)plk_view_scan_masked(view, &n_allowed); /* in an open view no logit is bad */
         if (view->bent)
             plk_view_bend_maxima(view);
         finish_dense(view, n_allowed);

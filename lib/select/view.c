@@ -322,6 +322,13 @@ void plk_run_init(plk_run *run, const plk_view *view)
     run->x = NULL;
 }
 
+void plk_run_init_at(plk_run *run, const plk_view *view, uint32_t block)
+{
+    plk_run_init(run, view);
+    run->first_block = block;
+    run->edit = view->n_edits != 0 ? plk_view_find_edit(view, block * PLK_BLOCK) : 0;
+}
+
 bool plk_run_next(plk_run *run)
 {
     const plk_view *view = run->view;

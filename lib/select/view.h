@@ -131,6 +131,9 @@ typedef struct plk_run {
 } plk_run;
 
 void plk_run_init(plk_run *run, const plk_view *view);
+
+/* The same from this block on. */
+void plk_run_init_at(plk_run *run, const plk_view *view, uint32_t block);
 bool plk_run_next(plk_run *run);
 
 /* For functions that truncate: the candidates are now the first n of ids and values; pads them and

@@ -125,6 +125,10 @@ typedef struct plk_kernels {
     void (*exp_sums_from)(const float *x, size_t n_blocks, plk_exponent exponent, float threshold,
                           double *sums);
 
+    /* exp_sums over the x[i] whose bit in the mask is 1: the others count as 0. */
+    void (*exp_sums_masked)(const float *x, const int32_t *mask, size_t n_blocks,
+                            plk_exponent exponent, double *sums);
+
     /*
      * Adds to *sum the sum of d = fl(x - origin), to *square that of d * d; x = -inf counts as
      * nothing. Returns how many were above -inf. Blocks are taken by PLK_MOMENTS_BLOCKS: in each of
@@ -170,6 +174,9 @@ typedef struct plk_kernels {
 
     /* How many of 64 * n_blocks values are >= threshold. */
     size_t (*count)(const float *x, size_t n_blocks, float threshold);
+
+    /* How many of them have a bit in the mask that is 1, too. */
+    size_t (*count_masked)(const float *x, const int32_t *mask, size_t n_blocks, float threshold);
 
     /*
      * Sum of x[i] * w[i], w of the dtype in the name; n any number, 0 included; any alignment.

@@ -27,6 +27,7 @@
  *   flags_unordered(a, b)       a or b is NaN
  *   flags_or(f, g), flags_any(f), flags_bits(f): the last has lane i in bit i of an unsigned
  *   ints_equal(p, v)            bit i of an unsigned: the i-th of 16 int32_t at p is v
+ *   flags_of_word(u, first)     lane i is bit first + i of a uint32_t; first is 0 or 16
  *   bits_count(u)               number of set bits of a uint64_t
  *   lanes_keep(f, a)            a where f, else +0
  *   lanes_ban(u, first, a)      a + -inf in the lanes i whose bit first + i in a uint32_t is 0,
@@ -654,11 +655,12 @@ static void race_bounds(const plk_noise *noise, uint32_t purpose, uint32_t first
         .scan_masked_f16 = scan_masked_f16, .scan_masked_bf16 = scan_masked_bf16,                  \
         .widen_f16 = widen_f16, .widen_bf16 = widen_bf16, .max = max_value,                        \
         .exp_values = exp_values, .exp_sums = exp_sums, .exp_dots = exp_dots,                      \
-        .exp_block = exp_block, .exp_sums_from = exp_sums_from, .moments = moments,                \
-        .gather = gather, .gather_blocks = gather_blocks, .gather_masked = gather_masked,          \
+        .exp_block = exp_block, .exp_sums_masked = exp_sums_masked,                                \
+        .exp_sums_from = exp_sums_from, .moments = moments, .gather = gather,                      \
+        .gather_blocks = gather_blocks, .gather_masked = gather_masked,                            \
         .mask_values = mask_values, .copy_items = copy_items, .find_last = find_last,              \
-        .count = count, .dot_f32 = dot_f32, .dot_f16 = dot_f16, .dot_bf16 = dot_bf16,              \
-        .bend = bend, .race_bounds = race_bounds                                                   \
+        .count = count, .count_masked = count_masked, .dot_f32 = dot_f32, .dot_f16 = dot_f16,      \
+        .dot_bf16 = dot_bf16, .bend = bend, .race_bounds = race_bounds                             \
     }
 
 #endif

@@ -53,4 +53,53 @@ static size_t gather_masked(const float *x, const int32_t *mask, size_t n_blocks
     return n;
 }
 
+LANES_INLINE lanes exponential_block_masked(const float *x, const int32_t *mask,
+                                            const lanes_exponent *exponent)
+{
+    lanes e[LANES_A_BLOCK];
+    for (size_t i = 0; i < LANES_A_BLOCK; i++) {
+        const flags allowed = flags_of_word(mask_word(mask, i / 2), i % 2 ? LANES : 0);
+        e[i] = lanes_keep(allowed, exponential(lanes_load(x + i * LANES), exponent).e);
+    }
+    return block_total(e);
+}
+
+static void exp_sums_masked(const float *x, const int32_t *mask, size_t n_blocks,
+                            plk_exponent exponent, double *sums)
+{
+    const lanes_exponent lanes_of = exponent_set(exponent);
+    lanes totals[LANES_FOLDS];
+    size_t b = 0;
+    for (; b + LANES_FOLDS <= n_blocks; b += LANES_FOLDS) {
+        LANES_ROLLED
+        for (size_t i = 0; i < LANES_FOLDS; i++)
+            totals[i] = exponential_block_masked(x + (b + i) * PLK_BLOCK,
+                                                 mask + (b + i) * WORDS_A_BLOCK, &lanes_of);
+        lanes_fold(sums + b, totals);
+    }
+    if (b == n_blocks)
+        return;
+    for (size_t i = 0; i < LANES_FOLDS; i++)
+        totals[i] = lanes_set(0.0f);
+    for (size_t i = 0; b + i < n_blocks; i++)
+        totals[i] = exponential_block_masked(x + (b + i) * PLK_BLOCK,
+                                             mask + (b + i) * WORDS_A_BLOCK, &lanes_of);
+    sums_store(sums + b, totals, n_blocks - b);
+}
+
+static size_t count_masked(const float *x, const int32_t *mask, size_t n_blocks, float threshold)
+{
+    const lanes least = lanes_set(threshold);
+    size_t n = 0;
+    for (size_t b = 0; b < n_blocks; b++, mask += WORDS_A_BLOCK) {
+        uint64_t bits = 0;
+        for (size_t i = 0; i < LANES_A_BLOCK; i++) {
+            lanes v = lanes_load(x + b * PLK_BLOCK + i * LANES);
+            bits |= (uint64_t)flags_bits(flags_at_least(v, least)) << (i * LANES);
+        }
+        n += bits_count(bits & ((uint64_t)mask_word(mask, 1) << WORD_BITS | mask_word(mask, 0)));
+    }
+    return n;
+}
+
 #endif

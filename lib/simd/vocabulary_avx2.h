@@ -243,6 +243,17 @@ LANES_INLINE lanes lanes_ban(uint32_t word, unsigned first, lanes a)
     return (lanes){ban_eight(word >> first, a.low), ban_eight(word >> (first + 8), a.high)};
 }
 
+/* Where nothing is added. */
+LANES_INLINE __m256 allowed_eight(uint32_t byte)
+{
+    return _mm256_cmp_ps(_mm256_load_ps(ban_table[byte & 0xFFu]), _mm256_setzero_ps(), _CMP_EQ_OQ);
+}
+
+LANES_INLINE flags flags_of_word(uint32_t word, unsigned first)
+{
+    return (flags){allowed_eight(word >> first), allowed_eight(word >> (first + 8))};
+}
+
 LANES_INLINE float lanes_largest(lanes a)
 {
     __m256 eight = _mm256_max_ps(a.low, a.high);

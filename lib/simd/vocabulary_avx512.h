@@ -172,10 +172,14 @@ LANES_INLINE lanes lanes_ban(uint32_t word, unsigned first, lanes a)
     return _mm512_mask_add_ps(a, banned, a, _mm512_set1_ps(-INFINITY));
 }
 
+LANES_INLINE flags flags_of_word(uint32_t word, unsigned first)
+{
+    return _mm512_test_epi32_mask(_mm512_set1_epi32((int)word), bits_from(first));
+}
+
 LANES_INLINE lanes lanes_mask(uint32_t word, unsigned first, lanes a)
 {
-    __mmask16 allowed = _mm512_test_epi32_mask(_mm512_set1_epi32((int)word), bits_from(first));
-    return _mm512_mask_mov_ps(_mm512_set1_ps(-INFINITY), allowed, a);
+    return _mm512_mask_mov_ps(_mm512_set1_ps(-INFINITY), flags_of_word(word, first), a);
 }
 
 LANES_INLINE float lanes_largest(lanes a)

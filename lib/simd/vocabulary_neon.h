@@ -219,6 +219,11 @@ LANES_INLINE lanes lanes_mask(uint32_t word, unsigned first, lanes a)
     LANES_OF(vbslq_f32(allowed_four(word >> (first + 4 * (unsigned)i)), a.q[i], banned));
 }
 
+LANES_INLINE flags flags_of_word(uint32_t word, unsigned first)
+{
+    FLAGS_OF(allowed_four(word >> (first + 4 * (unsigned)i)));
+}
+
 LANES_INLINE float lanes_largest(lanes a)
 {
     return vmaxvq_f32(vmaxq_f32(vmaxq_f32(a.q[0], a.q[1]), vmaxq_f32(a.q[2], a.q[3])));

@@ -250,6 +250,14 @@ LANES_INLINE lanes lanes_ban(uint32_t word, unsigned first, lanes a)
     return a;
 }
 
+LANES_INLINE flags flags_of_word(uint32_t word, unsigned first)
+{
+    flags r;
+    FOR_LANES(i)
+    r.v[i] = (word >> (first + i) & 1u) != 0;
+    return r;
+}
+
 LANES_INLINE float lanes_largest(lanes a)
 {
     float max = a.v[0];

@@ -313,6 +313,29 @@ static bool gather_masked_case(uint64_t seed, pluck_isa isa, const void *context
     return close_case(&f, passed);
 }
 
+/* What the kernels without a mask give where the banned values are -inf. */
+static bool masked_sums_case(uint64_t seed, pluck_isa isa, const void *context)
+{
+    (void)context;
+    fixture f = open_case(seed, isa);
+    guard_buffer memory;
+    const int32_t *mask = some_mask(&f, &memory);
+    float threshold = some_threshold(&f);
+    double *sums = guard_buffer_tail(&f.output, f.n_blocks * sizeof *sums);
+    double *expected = guard_buffer_tail(&f.second, f.n_blocks * sizeof *expected);
+    f.kernels->exp_sums_masked(f.x, mask, f.n_blocks, f.exponent, sums);
+    size_t n = f.kernels->count_masked(f.x, mask, f.n_blocks, threshold);
+    for (size_t i = 0; i < f.n_blocks * PLK_BLOCK; i++)
+        f.x[i] = allows(mask, i) ? f.x[i] : -INFINITY;
+    f.scalar->exp_sums(f.x, f.n_blocks, f.exponent, expected);
+    size_t expected_n = f.scalar->count(f.x, f.n_blocks, threshold);
+    bool passed = same_bits(sums, expected, f.n_blocks, sizeof *sums, "sums");
+    if (passed && n != expected_n)
+        passed = test_case_failed("counted %zu, not %zu", n, expected_n);
+    guard_buffer_destroy(&memory);
+    return close_case(&f, passed);
+}
+
 /* Any number of values, up to the end of the memory: what exp_values and exp_sums give. */
 static bool exp_block_case(uint64_t seed, pluck_isa isa, const void *context)
 {
@@ -429,6 +452,7 @@ KERNEL_TEST(count_is_exact, count_case)
 KERNEL_TEST(items_are_copied_up_to_the_first_token_out_of_place, copy_items_case)
 KERNEL_TEST(what_a_mask_bans_is_minus_infinity, mask_values_case)
 KERNEL_TEST(gather_masked_keeps_exactly_what_is_allowed, gather_masked_case)
+KERNEL_TEST(sums_and_counts_under_a_mask_leave_out_what_it_bans, masked_sums_case)
 KERNEL_TEST(one_block_is_as_many_blocks_are, exp_block_case)
 
 /* beta (x - origin) of every size: what overflows or is -inf gives 0, never NaN. */
@@ -568,6 +592,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(items_are_copied_up_to_the_first_token_out_of_place),
         cmocka_unit_test(what_a_mask_bans_is_minus_infinity),
         cmocka_unit_test(gather_masked_keeps_exactly_what_is_allowed),
+        cmocka_unit_test(sums_and_counts_under_a_mask_leave_out_what_it_bans),
         cmocka_unit_test(one_block_is_as_many_blocks_are),
         cmocka_unit_test(exponential_of_any_distance_is_a_number),
         cmocka_unit_test(exponential_of_nan_is_zero),
