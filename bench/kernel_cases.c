@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N_KERNELS = 30 };
+enum { N_KERNELS = 32 };
 _Static_assert(sizeof(plk_kernels) - offsetof(plk_kernels, scan_f32) == N_KERNELS * sizeof(void *),
                "plk_kernels has changed: give each kernel a case here, then adapt N_KERNELS");
 
@@ -239,6 +239,23 @@ static void run_race_bounds(const plk_kernels *kernels, const kernel_input *in, 
     kernels->race_bounds(&noise, 1, 0, in->n / PLK_BLOCK, 0.0f, 1.0f, in->weights, out->values);
 }
 
+static void run_exp_both(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
+{
+    out->n_values = in->n;
+    out->n_sums = in->n / PLK_BLOCK;
+    kernels->exp_both(in->f32, in->n / PLK_BLOCK, plk_exponent_make(in->largest, 1.25), out->values,
+                      out->sums);
+}
+
+static void run_prefer(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
+{
+    out->n_values = in->n;
+    kernels->exp_values(in->f32, in->n / PLK_BLOCK, plk_exponent_make(in->largest, 1.25),
+                        out->values);
+    plk_preference preference = {.total = 10.5, .aim = 0.4};
+    kernels->prefer(out->values, in->n / PLK_BLOCK, preference, out->values);
+}
+
 static void run_count_masked(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
 {
     out->result = kernels->count_masked(in->f32, in->mask, in->n / PLK_BLOCK, in->threshold_many);
@@ -274,6 +291,8 @@ static const kernel_case cases[] = {
     {"count", 4, run_count},
     {"count_masked", 4 + 8.0 / PLK_BLOCK, run_count_masked},
     {"bend", 8, run_bend},
+    {"exp_both", 8 + 8.0 / PLK_BLOCK, run_exp_both},
+    {"exp_values, prefer", 16, run_prefer},
     {"dot_f32", 8, run_dot_f32},
     {"dot_f16", 6, run_dot_f16},
     {"dot_bf16", 6, run_dot_bf16},

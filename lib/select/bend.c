@@ -83,3 +83,19 @@ float plk_view_unbend(const plk_view *view, float threshold)
     }
     return plk_key_logit((plk_key)reached << 32);
 }
+
+/* The values of the last block that belong to no candidate are not part of the maximum. */
+void plk_view_prefer(plk_view *view, const float *weights, plk_preference preference)
+{
+    float *values = view->scratch->values;
+    uint32_t n_whole = view->n / PLK_BLOCK, first = n_whole * PLK_BLOCK;
+    view->max = view->kernels->prefer(weights, n_whole, preference, values);
+    view->scale = 1.0;
+    if (first == view->n)
+        return;
+    view->kernels->prefer(weights + first, 1, preference, values + first);
+    for (uint32_t i = view->n; i < first + PLK_BLOCK; i++)
+        values[i] = -INFINITY;
+    float max = view->kernels->max(values + first, 1);
+    view->max = max > view->max ? max : view->max;
+}

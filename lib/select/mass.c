@@ -246,6 +246,24 @@ static bool shares_sums(const plk_view *view)
            w->sums_max == view->max;
 }
 
+double plk_view_exp_all(const plk_view *view, float *e)
+{
+    const float *x = view->scratch->values;
+    double *sums = view->scratch->block_sums, total = 0.0;
+    uint32_t n_blocks = plk_view_n_blocks(view);
+    regime how = regime_of(view);
+    if (how == USUAL) {
+        view->kernels->exp_both(x, n_blocks, exponent_of(view, how), e, sums);
+    } else {
+        exp_sums(view, x, n_blocks, -FLT_MAX, sums);
+        plk_view_exp_values(view, x, n_blocks, e);
+    }
+    for (uint32_t b = 0; b < n_blocks; b++)
+        total += sums[b];
+    view->scratch->sums_scale = 0.0;
+    return total;
+}
+
 double plk_view_normaliser(const plk_view *view)
 {
     enum { STEP = 64 };

@@ -17,6 +17,9 @@ double plk_view_exp_block(const plk_view *view, const float *x, uint32_t n, floa
 /* sums[b] = the sum of the exponentials of block b, as they are taken above. */
 void plk_view_exp_sums(const plk_view *view, const float *x, uint32_t n_blocks, double *sums);
 
+/* Both over a whole compact view: e has room for its blocks. Returns the normaliser. */
+double plk_view_exp_all(const plk_view *view, float *e);
+
 /* Sum over all tokens of exp(logit - max logit): in [1, n]. */
 double plk_view_normaliser(const plk_view *view);
 

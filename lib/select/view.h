@@ -185,6 +185,11 @@ void plk_view_bend_maxima(const plk_view *view);
 /* The new logit of one. */
 float plk_bend_value(const plk_bend *bend, float x);
 
+/* Gives the candidates of a compact view the logits that plk_preference makes of their weights, and
+ * sets the scale to 1. weights: whole blocks; what belongs to no candidate may be any number >= 0.
+ */
+void plk_view_prefer(plk_view *view, const float *weights, plk_preference preference);
+
 /* For a bent view: the smallest logit that is mapped to at least the threshold, which is at most
  * the view's maximum. */
 float plk_view_unbend(const plk_view *view, float threshold);

@@ -65,6 +65,15 @@ typedef struct plk_noise {
     uint32_t key[2], position[2]; /* low halves first */
 } plk_noise;
 
+/*
+ * What adaptive_p makes of a probability p = w / total: with d = abs(p - aim) / 0.3, y = 5 - ((10
+ * d) d) / (1 + d), each operation rounded to double, and y as the nearest float. 0 <= w <= total,
+ * total >= 1, 0 <= aim <= 1.
+ */
+typedef struct plk_preference {
+    double total, aim;
+} plk_preference;
+
 typedef struct plk_kernels {
     pluck_isa isa;
     const char *name;
@@ -190,6 +199,14 @@ typedef struct plk_kernels {
 
     /* out[i] = y(x[i]); out may be x. */
     void (*bend)(const float *x, size_t n_blocks, plk_bend bend, float *out);
+
+    /* exp_values and exp_sums in one pass. */
+    void (*exp_both)(const float *x, size_t n_blocks, plk_exponent exponent, float *e,
+                     double *sums);
+
+    /* out[i] = y for w = weights[i]; out may be weights. Returns the largest; -inf if there is
+     * none. */
+    float (*prefer)(const float *weights, size_t n_blocks, plk_preference preference, float *out);
 } plk_kernels;
 
 /* The table of a supported instruction set (PLUCK_ISA_BEST: the fastest one), or NULL. Constant

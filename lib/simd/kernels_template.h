@@ -527,6 +527,7 @@ static size_t gather(const float *x, size_t n, float low, float high, uint32_t f
     return state.n;
 }
 
+/* All blocks may be wanted, every value of them: those are copied. */
 static size_t gather_blocks(const float *x, const uint32_t *blocks, size_t n_blocks, float low,
                             uint32_t *ids, float *logits)
 {
@@ -534,11 +535,23 @@ static size_t gather_blocks(const float *x, const uint32_t *blocks, size_t n_blo
     size_t n = 0;
     for (size_t b = 0; b < n_blocks; b++) {
         const uint32_t first = blocks[b] * PLK_BLOCK;
-        for (uint32_t k = 0; k < PLK_BLOCK; k += LANES) {
-            const lanes v = lanes_load(x + first + k);
-            const unsigned bits = flags_bits(flags_at_least(v, least));
-            n += lanes_compress(v, bits, first + k, ids + n, logits + n);
+        lanes v[LANES_A_BLOCK];
+        unsigned bits[LANES_A_BLOCK], common = (1u << LANES) - 1;
+        for (uint32_t k = 0; k < LANES_A_BLOCK; k++) {
+            v[k] = lanes_load(x + first + k * LANES);
+            bits[k] = flags_bits(flags_at_least(v[k], least));
+            common &= bits[k];
         }
+        if (common == (1u << LANES) - 1) {
+            for (uint32_t k = 0; k < LANES_A_BLOCK; k++)
+                lanes_store(logits + n + k * LANES, v[k]);
+            for (uint32_t i = 0; i < PLK_BLOCK; i++)
+                ids[n + i] = first + i;
+            n += PLK_BLOCK;
+            continue;
+        }
+        for (uint32_t k = 0; k < LANES_A_BLOCK; k++)
+            n += lanes_compress(v[k], bits[k], first + k * LANES, ids + n, logits + n);
     }
     return n;
 }
@@ -660,7 +673,8 @@ static void race_bounds(const plk_noise *noise, uint32_t purpose, uint32_t first
         .gather_blocks = gather_blocks, .gather_masked = gather_masked,                            \
         .mask_values = mask_values, .copy_items = copy_items, .find_last = find_last,              \
         .count = count, .count_masked = count_masked, .dot_f32 = dot_f32, .dot_f16 = dot_f16,      \
-        .dot_bf16 = dot_bf16, .bend = bend, .race_bounds = race_bounds                             \
+        .dot_bf16 = dot_bf16, .bend = bend, .race_bounds = race_bounds, .exp_both = exp_both,      \
+        .prefer = prefer                                                                           \
     }
 
 #endif

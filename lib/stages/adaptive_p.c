@@ -2,8 +2,9 @@
  * adaptive_p: prefers tokens of a certain probability. What was drawn before moves that
  * probability, so that the weighted average of the tokens drawn stays near the target:
  *     a = clamp(2 target - ws / tw, 0, 1)
- * The probabilities before the transformation are left in the ordered array of the scratch memory,
- * parallel to the candidates: accept wants that of the token drawn.
+ * The exponentials before the transformation, parallel to the candidates, and behind them the
+ * normaliser are left in the memory of the spare keys, which no pick from candidates uses: accept
+ * wants the probability of the token drawn.
  */
 #include "base/error.h"
 #include "history/history.h"
@@ -11,6 +12,7 @@
 #include "stages/stage_impl.h"
 
 #include <math.h>
+#include <string.h>
 
 typedef struct adaptive_p_params {
     double target;
@@ -39,49 +41,48 @@ static double aim_of(const void *params, const void *state)
     return aim < 0.0 ? 0.0 : aim > 1.0 ? 1.0 : aim;
 }
 
-typedef struct preference {
-    const float *weights; /* of the candidates: p times the normaliser */
-    double normaliser;
-    double aim;
-} preference;
-
-static double prefer(const void *context, size_t index, double logit)
+static float *weights_of(const plk_view *view)
 {
-    (void)logit;
-    const preference *c = context;
-    double d = fabs((double)c->weights[index] / c->normaliser - c->aim) / 0.3;
-    return 5.0 - 10.0 * d * d / (1.0 + d);
+    return (float *)(void *)view->scratch->spare;
+}
+
+/* Where the normaliser lies, behind room for all candidates' weights. */
+static unsigned char *normaliser_at(const plk_view *view)
+{
+    size_t n_weights = (size_t)view->scratch->n_blocks * PLK_BLOCK;
+    return (unsigned char *)(weights_of(view) + n_weights);
 }
 
 static pluck_status apply(const void *params, void *state, plk_view *view,
                           const plk_stage_context *context, pluck_error *err)
 {
     (void)context;
+    (void)err;
     plk_view_make_compact(view);
-    preference preferred = {view->scratch->ordered, plk_view_normaliser(view),
-                            aim_of(params, state)};
-    plk_view_exp_values(view, view->scratch->values, plk_view_n_blocks(view),
-                        view->scratch->ordered);
-    pluck_status status = plk_view_edit_all(view, prefer, &preferred, err);
-    for (uint32_t i = 0; i < view->n; i++)
-        view->scratch->ordered[i] = (float)((double)preferred.weights[i] / preferred.normaliser);
-    return status;
+    float *weights = weights_of(view);
+    double normaliser = plk_view_exp_all(view, weights);
+    memcpy(normaliser_at(view), &normaliser, sizeof normaliser);
+    plk_preference preference = {.total = normaliser, .aim = aim_of(params, state)};
+    plk_view_prefer(view, weights, preference);
+    return PLUCK_OK;
 }
 
 static double observe(const void *params, const void *state, const plk_view *view, uint32_t token)
 {
     (void)params;
     (void)state;
-    const plk_scratch *w = view->scratch;
+    const uint32_t *ids = view->scratch->ids;
     uint32_t low = 0, high = view->n;
     while (high - low > 1) {
         uint32_t middle = low + (high - low) / 2;
-        if (w->ids[middle] <= token)
+        if (ids[middle] <= token)
             low = middle;
         else
             high = middle;
     }
-    return (double)w->ordered[low];
+    double normaliser;
+    memcpy(&normaliser, normaliser_at(view), sizeof normaliser);
+    return (double)(float)((double)weights_of(view)[low] / normaliser);
 }
 
 static void accept(const void *params, void *state, const plk_history *history,
@@ -157,7 +158,7 @@ const plk_stage plk_stage_adaptive_p = {
              .params = params,
              .n_params = sizeof params / sizeof *params,
              .params_size_bytes = sizeof(adaptive_p_params),
-             .cost = "one exponential pass, rewrites all logits"},
+             .cost = "one exponential pass, and a map of all logits"},
     .create = create,
     .destroy = plk_undo_ring_destroy,
     .clone = plk_undo_ring_clone,

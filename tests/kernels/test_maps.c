@@ -135,12 +135,99 @@ static void rising_maps_keep_the_order(void **state)
     test_cases_run("rising_maps_keep_the_order", 0, N_CASES, order_case, NULL);
 }
 
+/* What kernels.h defines. */
+static float preferred(double weight, plk_preference of)
+{
+    double d = fabs(weight / of.total - of.aim) / 0.3;
+    return (float)(5.0 - 10.0 * d * d / (1.0 + d));
+}
+
+/* Probabilities of every size, many of them where the kernel's short way ends. Aims are those where
+ * it begins, those of which logits come near a power of two or 0, and any. */
+static void fill_weights(fixture *f, plk_preference *of)
+{
+    static const double aims[] = {0,       1,   0x1p-8,  0.0039, 1e-300, 0.11105,
+                                  0.21537, 0.3, 0.37707, 0.45,   0.58873};
+    test_random *random = &f->random;
+    *of = (plk_preference){.total = 1.0 + test_random_uniform(random) *
+                                              exp2((double)test_random_below(random, 24)),
+                           .aim = test_random_below(random, 2)
+                                      ? aims[test_random_below(random, sizeof aims / sizeof *aims)]
+                                      : test_random_uniform(random)};
+    double range = test_random_below(random, 2) ? 120.0 : 30.0;
+    for (size_t i = 0; i < f->n; i++) {
+        double p = exp2(-range * test_random_uniform(random));
+        if (test_random_below(random, 4) == 0)
+            p = 0x1p-16 * (0.5 + test_random_uniform(random));
+        f->x[i] = test_random_below(random, 50) ? (float)fmin(p * of->total, 1.0) : 0.0f;
+    }
+    /* Groups of 16 that are small as a whole, as nearly all are. */
+    for (size_t i = 0; i < f->n; i += 16)
+        for (size_t k = 0; k < 16 && i / 16 % 2; k++)
+            f->x[i + k] *= 0x1p-14f;
+}
+
+static bool prefer_case(uint64_t seed, pluck_isa isa, const void *context)
+{
+    (void)context;
+    fixture f = open_case(seed, isa);
+    plk_preference of;
+    fill_weights(&f, &of);
+    float top = f.kernels->prefer(f.x, f.n_blocks, of, f.out), max = -INFINITY;
+    bool passed = true;
+    for (size_t i = 0; passed && i < f.n; i++) {
+        float expected = preferred((double)f.x[i], of);
+        max = fmaxf(max, expected);
+        if (!same_float(f.out[i], expected))
+            passed =
+                test_case_failed("value %zu: %a of %a, aim %a, gives %a, not %a", i, (double)f.x[i],
+                                 of.total, of.aim, (double)f.out[i], (double)expected);
+    }
+    if (passed && top != max)
+        passed = test_case_failed("the largest is %a, not %a", (double)top, (double)max);
+    f.kernels->prefer(f.x, f.n_blocks, of, f.x);
+    for (size_t i = 0; passed && i < f.n; i++)
+        passed = same_float(f.x[i], f.out[i]) || test_case_failed("value %zu in place", i);
+    return close_case(&f, passed);
+}
+
+static void preferred_values_are_those_of_the_formula(void **state)
+{
+    (void)state;
+    test_cases_run("preferred_values_are_those_of_the_formula", 0, 10 * N_CASES, prefer_case, NULL);
+}
+
+static bool both_case(uint64_t seed, pluck_isa isa, const void *context)
+{
+    (void)context;
+    fixture f = open_case(seed, isa);
+    plk_exponent exponent = plk_exponent_make(f.max, 0.5 + test_random_uniform(&f.random));
+    float e[MAX_BLOCKS * PLK_BLOCK];
+    double expected[MAX_BLOCKS], sums[MAX_BLOCKS];
+    f.kernels->exp_values(f.x, f.n_blocks, exponent, e);
+    f.kernels->exp_sums(f.x, f.n_blocks, exponent, expected);
+    f.kernels->exp_both(f.x, f.n_blocks, exponent, f.out, sums);
+    bool passed = memcmp(f.out, e, f.n * sizeof *e) == 0 &&
+                  memcmp(sums, expected, f.n_blocks * sizeof *sums) == 0;
+    if (!passed)
+        test_case_failed("not what two passes give");
+    return close_case(&f, passed);
+}
+
+static void one_pass_gives_what_two_give(void **state)
+{
+    (void)state;
+    test_cases_run("one_pass_gives_what_two_give", 0, N_CASES, both_case, NULL);
+}
+
 int main(int argc, char **argv)
 {
     test_cases_begin(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bent_values_are_those_of_the_formula),
         cmocka_unit_test(rising_maps_keep_the_order),
+        cmocka_unit_test(preferred_values_are_those_of_the_formula),
+        cmocka_unit_test(one_pass_gives_what_two_give),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -119,6 +119,40 @@ static void adaptive_p_learns_the_probability_before_it_changed_it(void **state)
     pluck_sampler_destroy(&sampler);
 }
 
+static size_t saved(const pluck_sampler *sampler, unsigned char *bytes, size_t capacity)
+{
+    size_t size = 0;
+    assert_int_equal(pluck_sampler_save(sampler, bytes, capacity, &size, NULL), PLUCK_OK);
+    return size;
+}
+
+/* The tables of many draws do not lie where the stage keeps what it will learn from. */
+static void the_first_of_many_draws_teaches_what_a_single_one_does(void **state)
+{
+    (void)state;
+    static const char json[] = "{\"seed\": 3, \"draw\": {\"type\": \"adaptive_p\"}}";
+    enum { N_DRAWS = 7, CAPACITY = 4096 };
+    pluck_sampler *one = test_sampler(json, N_VOCAB, PLUCK_ISA_BEST, 0);
+    pluck_sampler *many = test_sampler(json, N_VOCAB, PLUCK_ISA_BEST, 0);
+    for (uint64_t step = 0; step < N_STEPS; step++) {
+        float row[N_VOCAB];
+        pluck_draw draw, draws[N_DRAWS];
+        unsigned char a[CAPACITY], b[CAPACITY];
+        make_row(step, row);
+        pluck_logits logits = {row, PLUCK_F32, N_VOCAB};
+        assert_int_equal(pluck_sampler_draw(one, logits, &draw, NULL), PLUCK_OK);
+        assert_int_equal(pluck_sampler_draw_many(many, logits, N_DRAWS, draws, NULL), PLUCK_OK);
+        assert_int_equal(draws[0].token, draw.token);
+        assert_int_equal(pluck_sampler_accept(one, draw.token, NULL), PLUCK_OK);
+        assert_int_equal(pluck_sampler_accept(many, draw.token, NULL), PLUCK_OK);
+        size_t size = saved(one, a, CAPACITY);
+        assert_int_equal(saved(many, b, CAPACITY), size);
+        assert_memory_equal(a, b, size);
+    }
+    pluck_sampler_destroy(&one);
+    pluck_sampler_destroy(&many);
+}
+
 /* mu falls by eta times what the surprise of the token drawn, in bits, is above tau; tokens stay
  * whose surprise is at most mu. */
 static void mirostat_v2_learns_the_surprise_of_what_is_left(void **state)
@@ -153,6 +187,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(adaptive_p_learns_the_probability_before_it_changed_it),
+        cmocka_unit_test(the_first_of_many_draws_teaches_what_a_single_one_does),
         cmocka_unit_test(mirostat_v2_learns_the_surprise_of_what_is_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
