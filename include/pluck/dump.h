@@ -177,7 +177,10 @@ typedef struct pluck_dump_row {
  * Streamed dumps: rows can be skipped, but not read again; a row before the next unread one is
  * PLUCK_ERR_INVALID. When a stream of unknown length has ended, the status is PLUCK_OK and
  * out->logits.data is NULL. After PLUCK_ERR_FORMAT or PLUCK_ERR_IO, every further read fails with
- * the same status. A target of n_vocab or more is PLUCK_ERR_FORMAT.
+ * the same status.
+ *
+ * In every format, streamed or not, a stored target of n_vocab or more is PLUCK_ERR_FORMAT, here or
+ * in pluck_dump_open().
  */
 PLUCK_API pluck_status pluck_dump_read(pluck_dump *dump, uint64_t row, float *scratch,
                                        pluck_dump_row *out, pluck_error *err);

@@ -425,10 +425,11 @@ PLUCK_API pluck_status pluck_head_run(const pluck_head *head, const pluck_head_b
  *   teacher   KL(teacher || tree) = sum over all inner nodes v of P(v | h) KL(t || sigmoid(u . h +
  *             b)), where P(v | h) is the probability that the teacher gives to the tokens below v,
  *             and t the part of it below the right child
- * A trainer runs stochastic gradient descent on them. The seed decides the order of the rows, and
- * the learning rate falls linearly to 0. The rate of a node is divided by the root of the sum of
- * its squared gradients (J. Duchi, E. Hazan, Y. Singer, "Adaptive subgradient methods", JMLR 12,
- * 2011, with one number per node), so that rare nodes learn as fast as common ones.
+ * A trainer runs stochastic gradient descent on them. The seed decides the order of the rows and,
+ * with a teacher, which nodes of small P(v | h) learn from a row. The learning rate falls linearly
+ * to 0. The rate of a node is divided by the root of the sum of its squared gradients (J. Duchi, E.
+ * Hazan, Y. Singer, "Adaptive subgradient methods", JMLR 12, 2011, with one number per node), so
+ * that rare nodes learn as fast as common ones.
  *
  * The result does not depend on the unit of h: a trainer learns as if the mean squared length of
  * the hidden states were 128, and the nodes of the head are for h as it was given. If h is
@@ -469,8 +470,12 @@ typedef struct pluck_train_options {
     uint32_t n_epochs;    /* how many times each row is used; 0: 5 */
     double learning_rate; /* at the start, at most 1e6; 0: a default that suits most data */
     double l2;            /* weight decay, 0 to 1e6; 0: none */
-    uint64_t seed;        /* for the order of the rows */
-    bool without_bias;    /* keep all biases 0, as word2vec and fastText do */
+
+    /* Decides the order of the rows and, with a teacher, which nodes of small P(v | h) learn from a
+     * row. */
+    uint64_t seed;
+
+    bool without_bias; /* keep all biases 0, as word2vec and fastText do */
 
     /* Begin with the nodes of this hierarchical head, which has the same tree. NULL: begin with
      * zeros; if the teacher is a dense head, with the tangent of the true log-odds at the mean

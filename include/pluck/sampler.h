@@ -90,7 +90,8 @@ PLUCK_API pluck_status pluck_sampler_next(pluck_sampler *sampler, pluck_logits l
 
 /* Draws one token for the current position and does not accept it: a second call gives the same
  * token. logits.n_vocab must be the sampler's. PLUCK_ERR_NAN names the first token whose logit is
- * NaN or +inf; PLUCK_ERR_EMPTY: no token can be chosen. */
+ * NaN or +inf, unless the configuration has "on_nan": "ban". PLUCK_ERR_EMPTY: no token can be
+ * chosen. */
 PLUCK_API pluck_status pluck_sampler_sample(pluck_sampler *sampler, pluck_logits logits,
                                             pluck_token *token, pluck_error *err);
 
@@ -158,9 +159,9 @@ PLUCK_API pluck_status pluck_sampler_reconfigure(pluck_sampler *sampler, const p
  *
  * The mask acts before all stages, unless the configuration gives it a place ("mask" in "order", or
  * {"type": "mask"} among "stages"). PLUCK_ERR_EMPTY comes from the draw if the mask allows no token
- * whose logit is above -inf. A logit that is NaN or +inf is PLUCK_ERR_NAN even if the mask bans its
- * token. The cost follows the words, and either the allowed tokens or the blocks of 64 tokens that
- * are allowed in part, whichever are fewer.
+ * whose logit is above -inf. Unless the configuration has "on_nan": "ban", a logit that is NaN or
+ * +inf is PLUCK_ERR_NAN even if the mask bans its token. The cost follows the words, and either the
+ * allowed tokens or the blocks of 64 tokens that are allowed in part, whichever are fewer.
  */
 PLUCK_API pluck_status pluck_sampler_set_mask(pluck_sampler *sampler, const int32_t *words,
                                               size_t n_words, pluck_error *err);

@@ -137,8 +137,9 @@ typedef struct pluck_stage_report {
  * took: those of (seed, stream, position) that follow the numbers of random stages (rng.h). How
  * they give the token depends on the shape of the distribution (docs/numerics.md): one of them by
  * inverse transform, or several by rejection. In both cases they amount to one uniform number, at,
- * with low <= at < high, which is uniform on [0, 1) over the random numbers. If inverse is true, at
- * is (words[n_words - 1] >> 11) * 2^-53, up to the rounding of probabilities.
+ * with low <= at < high, which is uniform on [0, 1) over the random numbers. If inverse is true and
+ * all n_words numbers are recorded, at is (words[n_words - 1] >> 11) * 2^-53, up to the rounding of
+ * probabilities.
  *
  * low, high and at are doubles made from the float exponentials that the draw uses; high - low
  * agrees with exp(logprob) within the bound of docs/numerics.md. If the draw takes no number (a
@@ -150,8 +151,11 @@ typedef struct pluck_trace_draw {
     pluck_draw drawn; /* the bits of pluck_sampler_draw() */
     double low, high;
     double at;
-    bool inverse;   /* the last number alone chose the token */
-    size_t n_words; /* numbers that the draw took; the first of them are recorded */
+    bool inverse; /* the last number alone chose the token */
+
+    /* The number of 64-bit random numbers that the draw took, and the numbers themselves, at most
+     * PLUCK_TRACE_DRAW_WORDS of them. */
+    size_t n_words;
     uint64_t words[PLUCK_TRACE_DRAW_WORDS];
 } pluck_trace_draw;
 

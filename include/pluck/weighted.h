@@ -56,8 +56,9 @@ extern "C" {
  * parts changes, a sum is computed from all 8 in a fixed order: the tree depends only on the
  * present weights, not on earlier ones, and rounding errors do not accumulate.
  *
- * Exactness. A draw takes a double u on [0, 1) of 53 bits and goes down the tree; with L levels
- * (L = 1 for n <= 8, 8 for n = 2^24) a probability is off by at most (8 L + 2) 2^-53.
+ * Exactness. A draw uses one 64-bit number: its upper 53 bits are a double on [0, 1), with which
+ * the draw goes down the tree. With L levels (L = 1 for n <= 8, 8 for n = 2^24) the absolute error
+ * of a probability is at most (8 L + 2) 2^-53.
  *
  * Huffman-shaped tree
  *
@@ -65,8 +66,9 @@ extern "C" {
  * weights: the mean number of comparisons is within [H, H + 1), and no tree of comparisons has a
  * smaller mean. Entries of weight 0 are not in it. Depths can be as large as n - 1.
  *
- * Exactness. A draw takes a double u on [0, 1) of 53 bits; the probability of an entry at depth d
- * is off by at most (3 d + 2) 2^-53.
+ * Exactness. A draw uses one 64-bit number: its upper 53 bits are a double on [0, 1). An entry is
+ * at depth d if d comparisons lead to it; the absolute error of its probability is at most
+ * (3 d + 2) 2^-53.
  */
 typedef enum pluck_weighted_kind {
     PLUCK_WEIGHTED_ALIAS = 0,
