@@ -319,7 +319,7 @@ static void doubt_limit(tuning *t)
         return;
     t->has_answer = false;
     if (t->options.objective >= PLUCK_TUNE_ENTROPY)
-        warn(t, "%s = %g cannot be met: at T = %g, the %s that is tried, it is %.6g", name,
+        warn(t, "%s = %g cannot be reached: at T = %g, the %s that is tried, it is %.6g", name,
              t->options.value, f->temperature, is_low ? "lowest" : "highest",
              f->grid_value[is_low ? 0 : PLUCK_TUNE_GRID - 1]);
     else if (is_low)

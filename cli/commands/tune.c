@@ -70,7 +70,7 @@ static const flag flags[] = {
     FLAG_GROUP(targets_flag, tune_flags, tuning.targets),
     {FLAG(TEXT, "objective", tune_flags, tuning.objective), .value = "NAME",
      .words = "nll|ece|brier|entropy=|perplexity=|diversity=",
-     .help = "what to fit: nll, ece or brier (need targets), or the mean to reach: entropy=H, "
+     .help = "what to fit: nll, ece or brier (need targets), or the value to reach: entropy=H, "
              "perplexity=P, diversity=N (default: nll)"},
     FLAG_GROUP(rows_flag, tune_flags, tuning.rows),
     {FLAG(COUNT, "bins", tune_flags, tuning.bins), .min = 1, .max = PLUCK_TUNE_MAX_BINS,
@@ -84,7 +84,8 @@ static const flag flags[] = {
     {FLAG(SWITCH, "cross-validate", tune_flags, tuning.cross_validate),
      .help = "also fit each half of the rows and measure it on the other half"},
     {FLAG(NUMBER, "keep", tune_flags, tuning.keep), .value = "PART", .high = 1, .is_low_open = true,
-     .help = "fraction of rows whose target must survive truncation (default: 0.99)"},
+     .help = "fraction of rows whose target must survive truncation, in the settings that are "
+             "printed and in the one that --truncate adds (default: 0.99)"},
     {FLAG(CHOICE, "truncate", tune_flags, tuning.truncate),
      .value = "none|top_p|min_p|top_k|top_n_sigma",
      .help = "add the tightest setting of this stage that keeps enough targets to the "
@@ -110,15 +111,16 @@ const command tune_command = {
     .name = "tune",
     .synopsis = "DUMP [--targets FILE] [options]",
     .summary = "find the temperature that fits, and the effect of truncations",
-    .about = "Reads all rows of a dump and finds the temperature with the least objective: the "
-             "likelihood of the tokens that followed (nll), the calibration error (ece), the Brier "
-             "score, or a mean entropy, perplexity (its exponential) or diversity (the mean of "
-             "exp(entropy)) to be met. Prints it with its interval, what it changes, how well "
-             "confidence says what is correct, and how often each truncation would have forbidden "
-             "the token that followed.\n-o writes a configuration with this temperature: the one "
-             "of --config, --preset and the flags for keys, or an empty one. Its stages do not "
-             "take part in the fit, which sees the raw logits.\nThe dump is read several times, so "
-             "it cannot be a stream. Memory does not grow with its size.",
+    .about = "Reads all rows of a dump and finds the temperature that minimises the mean negative "
+             "log-likelihood of the tokens that followed (nll), the calibration error (ece) or the "
+             "Brier score, or at which the mean entropy, the perplexity (exp of the mean entropy) "
+             "or the diversity (the mean of exp(entropy)) has a given value. Prints the "
+             "temperature with its confidence interval, what it changes, how well the model's "
+             "confidence agrees with its accuracy, and how often each truncation would have "
+             "forbidden the token that followed.\n-o writes a configuration with this "
+             "temperature: the one of --config, --preset and the flags for keys, or an empty one. "
+             "Its stages do not take part in the fit, which sees the raw logits.\nThe dump is "
+             "read several times, so it cannot be a stream. Memory does not grow with its size.",
     .usual = "targets objective truncate output rows threads format",
     COMMAND_FLAGS(flags, tune_flags),
     .defaults = &(const tune_flags){.tuning = {.threads = 1, .bootstrap = 1000, .keep = 0.99}},

@@ -379,7 +379,7 @@ class DoubtsAreSaid(CommandCase):
     FLAT = "every temperature gives the same"
     OFF = "unless it keeps every token"
     ALL = (FEW, SHIFT, NEXT, PREVIOUS, NO_SHIFT, PROBS, NEGATED, SIGNS, LOWEST, HIGHEST, FLAT,
-           "cannot be met", OFF, "cross-validation: the fit")
+           "cannot be reached", OFF, "cross-validation: the fit")
 
     def setUp(self):
         super().setUp()
@@ -441,10 +441,10 @@ class DoubtsAreSaid(CommandCase):
                 ("z.npy --targets best.npy --objective ece", 1, (self.LOWEST,)),
                 ("z.npy --targets worst.npy", 1, (self.HIGHEST, self.SHIFT, self.NO_SHIFT)),
                 ("z.npy --targets odd.npy --cross-validate", 0, ("cross-validation: the fit",)),
-                ("z.npy --objective entropy=4", 1, ("cannot be met",)),
-                ("z.npy --objective perplexity=50.1", 1, ("cannot be met",)),
-                ("z.npy --objective diversity=51", 1, ("cannot be met",)),
-                (f"z.npy {low}", 1, ("cannot be met",)),
+                ("z.npy --objective entropy=4", 1, ("cannot be reached",)),
+                ("z.npy --objective perplexity=50.1", 1, ("cannot be reached",)),
+                ("z.npy --objective diversity=51", 1, ("cannot be reached",)),
+                (f"z.npy {low}", 1, ("cannot be reached",)),
                 ("flat.npy --targets y.npy", 0, (self.FLAT, )),
                 ("flat.npy --targets y.npy --objective brier", 0, (self.FLAT, )),
                 ("flat.npy --targets y.npy --objective ece", 1, (self.FLAT, )),
