@@ -621,14 +621,14 @@ static const flag training_table[] = {
     {FLAG(SWITCH, "no-bias", training_flags, no_bias),
      .help = "keep all biases 0, as word2vec and fastText do"},
     {FLAG(COUNT, "seed", training_flags, seed), .max = UINT64_MAX,
-     .help = "seed for shuffling the rows (default: 0)"},
+     .help = "seed of the random choices of training, such as the order of the rows (default: 0)"},
     {FLAG(INPUT, "validation", training_flags, validation),
      .help = "held-out hidden states: their perplexity is printed after every epoch"},
     {FLAG(INPUT, "validation-targets", training_flags, validation_targets),
      .help = "tokens of --validation"},
     {FLAG(OUTPUT, "checkpoint", training_flags, checkpoint),
-     .help = "save what is learned to FILE after every epoch and when interrupted (default: the "
-             "output's name and .checkpoint, only when interrupted)"},
+     .help = "save what is learned to FILE after every epoch and when interrupted (default: only "
+             "when interrupted, to the file of -o with .checkpoint added to its name)"},
     {FLAG(SWITCH, "resume", training_flags, resume), .help = "continue from the checkpoint"},
     {FLAG(SWITCH, "overwrite", training_flags, overwrite),
      .help = "replace a checkpoint that exists"},
