@@ -244,11 +244,14 @@ static int resolve_rows(run *r, const row_range *range)
     if (text_code != EXIT_DONE)
         return text_code;
     if (a.n_vocab != b.n_vocab)
-        return complain(EXIT_DATA, "%s has %u values per row, %s has %u", r->sides[0].name,
-                        (unsigned)a.n_vocab, r->sides[1].name, (unsigned)b.n_vocab);
+        return complain(EXIT_DATA, "%s has %u values per row, %s has %u; expected the same number",
+                        r->sides[0].name, (unsigned)a.n_vocab, r->sides[1].name,
+                        (unsigned)b.n_vocab);
     if (is_a_known && is_b_known && a.n_rows != b.n_rows)
-        return complain(EXIT_DATA, "%s has %llu rows, %s has %llu", r->sides[0].name,
-                        (unsigned long long)a.n_rows, r->sides[1].name,
+        return complain(EXIT_DATA,
+                        "%s has %llu rows, %s has %llu; expected the same number "
+                        "(pluck convert --rows writes a part of a dump)",
+                        r->sides[0].name, (unsigned long long)a.n_rows, r->sides[1].name,
                         (unsigned long long)b.n_rows);
     r->all.n_vocab = a.n_vocab;
     uint64_t n = is_a_known ? a.n_rows : b.n_rows;

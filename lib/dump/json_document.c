@@ -93,7 +93,7 @@ static void find_array(finder *f, plk_shape *shape, size_t axis)
             find_array(f, shape, axis + 1);
     }
     if (n == 0 || (shape->axes[axis] != 0 && shape->axes[axis] != n))
-        plk_json_fail_expected(&f->scan, "before this a list of the same length as the others");
+        plk_json_fail_expected(&f->scan, "non-empty lists of the same length before this");
     shape->axes[axis] = n;
 }
 
@@ -106,7 +106,7 @@ static void find_matrix(finder *f)
         return;
     uint64_t n = shape.axes[shape.n_axes - 1];
     if (n > PLUCK_MAX_VOCAB || (d->n_values != 0 && d->n_values != n))
-        plk_json_fail_expected(&f->scan, "before this rows of the same length, up to 2^24");
+        plk_json_fail_expected(&f->scan, "rows of the same length, up to 2^24, before this");
     d->n_values = (uint32_t)n;
     d->shape = shape;
     d->n_arrays++;
@@ -421,7 +421,7 @@ static void take_part(plk_json_scan *s, part p, entry *e)
     } else if (p == PART_ID && !is_string && !plk_json_next_is(s, 'n')) {
         double id = plk_json_take_number(s);
         if (!is_below(id, PLUCK_MAX_VOCAB)) {
-            plk_json_fail_expected(s, "before this an id below 2^24");
+            plk_json_fail_expected(s, "an id below 2^24 before this");
             return;
         }
         e->token.id = (uint32_t)id;
@@ -472,13 +472,13 @@ static void read_entry(plk_json_scan *s, drain to)
         while (plk_json_next_element(&e.top)) {
             take_entry(&e.top, &other);
             if (!other.has_token || !other.has_value)
-                plk_json_fail_expected(&e.top, "before this a token and its logprob");
+                plk_json_fail_expected(&e.top, "a token and its logprob before this");
             pour(&e.top, to, &other.token, other.value, false);
         }
         s->status = e.top.status;
     }
     if (!e.has_token)
-        plk_json_fail_expected(s, "before this a token");
+        plk_json_fail_expected(s, "a token before this");
     pour(s, to, &e.token, e.has_value ? e.value : (float)NAN, true);
 }
 
@@ -492,7 +492,7 @@ static void read_map(plk_json_scan *s, bool first_came, drain to)
         entry e = {.has_value = true};
         set_text(&e.token, key);
         if (first_came && !plk_json_id(key, &e.token.id))
-            plk_json_fail_expected(s, "before this the id of a token");
+            plk_json_fail_expected(s, "the id of a token before this");
         e.token.has_id = e.token.has_id || first_came;
         plk_json_token token = e.token;
         bool is_object = plk_json_next_is(s, '{');
@@ -501,7 +501,7 @@ static void read_map(plk_json_scan *s, bool first_came, drain to)
         else
             e.value = plk_json_take_value(s);
         if (!e.has_value)
-            plk_json_fail_expected(s, "before this a logprob");
+            plk_json_fail_expected(s, "a logprob before this");
         pour(s, to, &token, e.value, false);
         /* vLLM puts the token of the prompt first. */
         if (is_object && n == 0 && first_came)
@@ -573,7 +573,8 @@ pluck_status plk_json_document_targets(const plk_json_document *document, uint64
             bool is_null = plk_json_take_word(&s, "null");
             double value = is_null ? -1.0 : plk_json_take_number(&s);
             if (value != floor(value) || value >= (double)n_vocab)
-                plk_json_fail_expected(&s, "before this a target below the number of values");
+                plk_json_fail_expected(&s,
+                                       "a target below the number of values per row before this");
             if (found < n && s.status == PLUCK_OK)
                 tokens[found] = value < 0.0 ? PLUCK_NO_TOKEN : (pluck_token)value;
             found++;

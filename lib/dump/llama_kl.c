@@ -80,7 +80,7 @@ static pluck_status parse_header(const plk_source *source, const uint8_t *bytes,
     kl->n_chunk = read_u32(bytes + 16);
     if (kl->n_ctx < 3 || kl->n_ctx > INT32_MAX)
         return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: n_ctx %d at byte 8: expected a chunk of 3 tokens or more",
+                        "%s: n_ctx %d at byte 8: expected 3 or more tokens per chunk",
                         source->label, (int)((int32_t)kl->n_ctx));
     if (*n_vocab < 1 || *n_vocab > PLUCK_MAX_VOCAB)
         return plk_fail(err, PLUCK_ERR_FORMAT, "%s: n_vocab %d at byte 12: expected 1 to %u",

@@ -151,7 +151,7 @@ static pluck_status take_bracket(text_reader *r)
     } else {
         uint64_t *axis = &r->shape.axes[--r->depth];
         if (r->counts[r->depth] == 0 || (*axis != 0 && *axis != r->counts[r->depth]))
-            return fail_text(r, "arrays of the same length, 1 or more");
+            return fail_text(r, "non-empty arrays of the same length");
         *axis = r->counts[r->depth];
     }
     r->at++;

@@ -93,7 +93,8 @@ static pluck_status open_rows(row *a, row *b, const float *out, pluck_error *err
                             logits.n_vocab, PLUCK_MAX_VOCAB);
     }
     if (a->logits.n_vocab != b->logits.n_vocab)
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s has %u logits, %s %u", a->name,
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%s has %u logits, %s has %u; expected the same number", a->name,
                         a->logits.n_vocab, b->name, b->logits.n_vocab);
     for (int i = 0; i < 2; i++) {
         pluck_status status = find_max(rows[i], err);

@@ -119,16 +119,20 @@ static void read_map(reader *r, const plk_json_node *map, bool is_added)
 
 static void read_added(reader *r, const plk_json_node *list)
 {
+    size_t index = 0;
     for (const plk_json_node *item = plk_json_is(list, PLK_JSON_ARRAY) ? plk_json_child(list)
                                                                        : NULL;
-         item && r->status == PLUCK_OK; item = plk_json_sibling(item)) {
+         item && r->status == PLUCK_OK; item = plk_json_sibling(item), index++) {
         const plk_json_node *text = plk_json_member(item, "content");
         uint32_t id = 0;
         if (plk_json_is(text, PLK_JSON_STRING) && read_id(plk_json_member(item, "id"), &id))
             add(r, id, text, false, true);
         else
-            r->status = plk_fail(r->err, PLUCK_ERR_FORMAT,
-                                 "%s: an entry of added_tokens has no id or content", r->name);
+            r->status =
+                plk_fail(r->err, PLUCK_ERR_FORMAT,
+                         "%s: added_tokens[%zu]: expected an \"id\" from 0 to %u and a text "
+                         "as \"content\"",
+                         r->name, index, PLUCK_MAX_VOCAB - 1);
     }
 }
 

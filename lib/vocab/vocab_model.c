@@ -70,7 +70,7 @@ static const uint8_t *take(reader *r, uint64_t n)
         return NULL;
     if (n > (uint64_t)(r->end - r->at)) {
         r->at = r->end;
-        (void)fail(r, "truncated: the GGUF metadata goes on here");
+        (void)fail(r, "truncated: the file ends inside the GGUF metadata");
         return NULL;
     }
     r->at += n;
@@ -201,8 +201,10 @@ static void read_keys(reader *r)
         r->is_swapped = true;
         version = (version >> 24 & 0xFF) | (version >> 8 & 0xFF00);
     }
-    if (r->status == PLUCK_OK && (version < 1 || version > 3))
-        (void)fail(r, "expected version 1, 2 or 3 of GGUF before here");
+    if (r->status == PLUCK_OK && (version < 1 || version > 3)) {
+        r->at -= 4;
+        (void)fail(r, "expected version 1, 2 or 3 of GGUF");
+    }
     r->has_short_lengths = version == 1;
     (void)take_length(r);
     uint64_t n_keys = take_length(r);

@@ -56,7 +56,7 @@ INTEGER_FILES = {
     "half.txt": (b"3 1 4 1 5 2 6 5.5", "expected a whole number, found '5.5'"),
     "word.txt": (b"3 1 4 1 5 2 6 x", "expected a whole number, found 'x'"),
     "open.json": (b"[3, 1, 4", "expected ']' at the end"),
-    "ragged.json": (b"[[3, 1], [4]]", "arrays of the same length"),
+    "ragged.json": (b"[[3, 1], [4]]", "non-empty arrays of the same length"),
     "empty.txt": (b" \n", "does not hold integers"),
     "too_large.txt": (b"3 1 4 1 5 2 6 9223372036854775808", "expected at most 2^63 - 1"),
 }

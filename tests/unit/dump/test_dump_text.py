@@ -214,10 +214,10 @@ ANSWERS = {
 }
 
 JSON_REFUSED = {
-    "a ragged list": ("[[1, 2], [3]]", "a list of the same length"),
+    "a ragged list": ("[[1, 2], [3]]", "non-empty lists of the same length"),
     "levels": ("[[1, 2], 3]", "nested to the same depth"),
-    "an empty list": ("[]", "a list of the same length"),
-    "empty lists": ("[[], []]", "a list of the same length"),
+    "an empty list": ("[]", "non-empty lists of the same length"),
+    "empty lists": ("[[], []]", "non-empty lists of the same length"),
     "truncated": ("[[1, 2], [3, 4]", "expected ',' or ']'"),
     "a word": ("[[1, two]]", "a number"),
     "another width": ("[1, 2]\n[1, 2, 3]\n", "rows of the same length"),
@@ -231,7 +231,7 @@ JSON_REFUSED = {
     "ids and texts": (json.dumps({"logprobs": [entry("a", -1.0, ids=IDS), entry("b", -1.0)]}),
                       "some tokens by their ids and some by text"),
     "an entry without a token": (json.dumps({"logprobs": [entry("a", -1.0), {"logprob": -2.0}]}),
-                                 "before this a token"),
+                                 "a token before this"),
     "a large id": ('{"logprobs":\n[{"id": 16777216, "token": "a", "logprob": -1}]}',
                    "an id below 2^24"),
     "columns of other lengths": ('{"choices": [{"logprobs": {"tokens": ["a", "b"], '

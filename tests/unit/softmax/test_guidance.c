@@ -207,7 +207,7 @@ static void failures_are_named_and_write_nothing(void **state)
     expect(PLUCK_ERR_EMPTY, "unconditional", pluck_guidance_combine(ok, nothing, 2, out, &e), &e);
     expect(PLUCK_ERR_EMPTY, "both rows", pluck_guidance_combine(l, r, 2, out, &e), &e);
     expect(PLUCK_ERR_EMPTY, "both rows", pluck_guidance_contrast(l, r, 0, out, &e), &e);
-    expect(PLUCK_ERR_INVALID, "conditional has 3 logits, unconditional 2",
+    expect(PLUCK_ERR_INVALID, "conditional has 3 logits, unconditional has 2",
            pluck_guidance_combine(ok, short_row, 2, out, &e), &e);
     expect(PLUCK_ERR_INVALID, "scale", pluck_guidance_combine(ok, ok, (double)NAN, out, &e), &e);
     expect(PLUCK_ERR_INVALID, "alpha = 1.5", pluck_guidance_contrast(ok, ok, 1.5, out, &e), &e);
