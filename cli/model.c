@@ -6,7 +6,7 @@
 #include "setup.h"
 
 #include "file/array_file.h"
-#include "thread/pool.h"
+#include "thread/thread.h"
 
 #include <errno.h>
 #include <stdint.h>

@@ -10,7 +10,7 @@
 #include "input.h"
 #include "trace_line.h"
 
-#include "thread/pool.h"
+#include "thread/thread.h"
 
 #define DRAWS_AT_ONCE 1024
 

@@ -11,7 +11,7 @@
 
 #include "base/alloc.h"
 #include "file/file.h"
-#include "thread/pool.h"
+#include "thread/thread.h"
 
 #include <pluck/head.h>
 

@@ -8,7 +8,7 @@
 #include "model.h"
 #include "setup.h"
 
-#include "thread/pool.h"
+#include "thread/thread.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -7,7 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "thread/parallel.h"
+#include "thread/thread.h"
 
 #include <math.h>
 #include <stdint.h>

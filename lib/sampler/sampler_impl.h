@@ -7,7 +7,7 @@
 
 #include "select/view.h"
 #include "stages/stage_impl.h"
-#include "thread/parallel.h"
+#include "thread/thread.h"
 
 #include <pluck/config.h>
 #include <pluck/rng.h>

@@ -7,7 +7,7 @@
  * An item that fails has a higher number than all that began before it, and those are finished:
  * the lowest item that failed is therefore the same for any number of threads.
  */
-#include "thread/parallel.h"
+#include "thread/thread.h"
 
 #include "base/error.h"
 #include "simd/fp_state.h"
@@ -16,7 +16,7 @@
 #include <stdatomic.h>
 
 typedef struct job {
-    pluck_status (*one)(void *context, uint32_t worker, size_t item, pluck_error *err);
+    plk_item_task one;
     void *context;
     size_t n_items;
     _Atomic size_t next;
@@ -57,9 +57,8 @@ static void do_share(void *data, uint32_t worker, size_t share)
 }
 
 pluck_status plk_parallel_run(const pluck_parallel *parallel, uint32_t n_threads, size_t n_items,
-                              pluck_status (*one)(void *context, uint32_t worker, size_t item,
-                                                  pluck_error *err),
-                              void *context, size_t *failed_item, pluck_error *err)
+                              plk_item_task one, void *context, size_t *failed_item,
+                              pluck_error *err)
 {
     job j = {.one = one, .context = context, .n_items = n_items, .failed_item = n_items};
     pthread_mutex_init(&j.mutex, NULL);

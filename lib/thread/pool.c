@@ -13,7 +13,7 @@
  * not register anything.
  */
 #define _GNU_SOURCE /* sched_getaffinity */
-#include "thread/pool.h"
+#include "thread/thread.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -26,6 +26,8 @@
 #include <unistd.h>
 
 enum { STACK_BYTES = 256 * 1024 };
+
+typedef void (*share_task)(void *data, uint32_t worker, size_t item);
 
 typedef struct pool_thread {
     pluck_pool *pool;
@@ -46,7 +48,7 @@ struct pluck_pool {
     pthread_cond_t wake, done;
     bool stop;
     uint64_t generation; /* of the task */
-    void (*task)(void *data, uint32_t worker, size_t item);
+    share_task task;
     void *data;
     size_t n_items;
     _Atomic size_t next;
@@ -96,15 +98,10 @@ void pluck_pool_destroy(pluck_pool **pool)
 }
 
 /* Items until there are none. */
-static void work(pluck_pool *pool, void (*task)(void *data, uint32_t worker, size_t item),
-                 void *data, size_t n_items, uint32_t worker)
+static void work(pluck_pool *pool, share_task task, void *data, size_t n_items, uint32_t worker)
 {
-    for (;;) {
-        size_t item = atomic_fetch_add(&pool->next, 1);
-        if (item >= n_items)
-            return;
+    for (size_t item; (item = atomic_fetch_add(&pool->next, 1)) < n_items;)
         task(data, worker, item);
-    }
 }
 
 static void *worker_main(void *argument)
@@ -120,7 +117,7 @@ static void *worker_main(void *argument)
         }
         seen = pool->generation;
         pool->n_inside++;
-        void (*task)(void *data, uint32_t worker, size_t item) = pool->task;
+        share_task task = pool->task;
         void *data = pool->data;
         size_t n_items = pool->n_items;
         pthread_mutex_unlock(&pool->mutex);
@@ -185,8 +182,7 @@ static uint32_t own_worker(pluck_pool *pool)
     return 0;
 }
 
-static void publish(pluck_pool *pool, size_t n_items,
-                    void (*task)(void *data, uint32_t worker, size_t item), void *data)
+static void publish(pluck_pool *pool, size_t n_items, share_task task, void *data)
 {
     pthread_mutex_lock(&pool->mutex);
     pool->task = task;
@@ -212,8 +208,7 @@ static void withdraw(pluck_pool *pool)
     pthread_mutex_unlock(&pool->mutex);
 }
 
-static void run(void *user, size_t n_items, void (*task)(void *data, uint32_t worker, size_t item),
-                void *data)
+static void run(void *user, size_t n_items, share_task task, void *data)
 {
     pluck_pool *pool = user;
     bool is_shared = pool->n_threads > 1 && n_items > 1;
@@ -263,10 +258,8 @@ const pluck_parallel *pluck_pool_parallel(const pluck_pool *pool)
     return pool ? &pool->parallel : NULL;
 }
 
-pluck_status plk_parallel_over(uint32_t n_threads, size_t n_items,
-                               pluck_status (*one)(void *context, uint32_t worker, size_t item,
-                                                   pluck_error *err),
-                               void *context, size_t *failed_item, const pluck_allocator *allocator,
+pluck_status plk_parallel_over(uint32_t n_threads, size_t n_items, plk_item_task one, void *context,
+                               size_t *failed_item, const pluck_allocator *allocator,
                                pluck_error *err)
 {
     pluck_pool *pool = NULL;

@@ -8,7 +8,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "simd/scalar_math.h"
-#include "thread/parallel.h"
+#include "thread/thread.h"
 
 #include <math.h>
 #include <string.h>

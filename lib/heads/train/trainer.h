@@ -5,7 +5,7 @@
 #define PLK_TRAINER_H
 
 #include "heads/heads.h"
-#include "thread/parallel.h"
+#include "thread/thread.h"
 
 #include <pluck/head.h>
 

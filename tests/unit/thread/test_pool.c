@@ -6,7 +6,7 @@
  */
 #define _GNU_SOURCE /* sched_setaffinity */
 #include "support/cases.h"
-#include "thread/pool.h"
+#include "thread/thread.h"
 
 #include <errno.h>
 #include <fenv.h>
