@@ -6,6 +6,8 @@
 
 #include "base/error.h"
 
+#include <stdalign.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,6 +96,55 @@ void *plk_copy(const pluck_allocator *allocator, const void *bytes, size_t n_byt
     if (copy && n_bytes > 0)
         memcpy(copy, bytes, n_bytes);
     return copy;
+}
+
+/* What stands before each array. */
+struct plk_array_link {
+    alignas(max_align_t) struct plk_array_link *before;
+};
+
+void *plk_arrays_add(plk_arrays *arrays, size_t n, size_t size_bytes)
+{
+    struct plk_array_link *link = NULL;
+    size_t total = 0;
+    if (arrays->failed_bytes != 0)
+        return NULL;
+    if (!plk_mul_size(n != 0 ? n : 1, size_bytes, &total) ||
+        !plk_add_size(total, sizeof *link, &total))
+        total = SIZE_MAX;
+    link = plk_alloc(&arrays->allocator, total, 1);
+    if (!link) {
+        arrays->failed_bytes = total;
+        return NULL;
+    }
+    link->before = arrays->last;
+    arrays->last = link;
+    return link + 1;
+}
+
+void *plk_arrays_add_zero(plk_arrays *arrays, size_t n, size_t size_bytes)
+{
+    void *memory = plk_arrays_add(arrays, n, size_bytes);
+    if (memory)
+        memset(memory, 0, (n != 0 ? n : 1) * size_bytes);
+    return memory;
+}
+
+pluck_status plk_arrays_check(const plk_arrays *arrays, pluck_error *err)
+{
+    return arrays->failed_bytes == 0 ? PLUCK_OK : plk_fail_nomem(err, arrays->failed_bytes);
+}
+
+void plk_arrays_free(plk_arrays *arrays)
+{
+    pluck_allocator allocator = arrays->allocator;
+    struct plk_array_link *link = arrays->last;
+    arrays->last = NULL;
+    while (link) {
+        struct plk_array_link *before = link->before;
+        plk_free(&allocator, link);
+        link = before;
+    }
 }
 
 /*

@@ -28,6 +28,27 @@ pluck_status plk_grow(const pluck_allocator *allocator, void *items, size_t *cap
 /* A copy of n_bytes bytes; NULL if memory is short. */
 void *plk_copy(const pluck_allocator *allocator, const void *bytes, size_t n_bytes);
 
+/*
+ * Arrays that end together. A failure sticks: adding gives NULL from then on, so that it is enough
+ * to ask once, after the last one.
+ */
+typedef struct plk_arrays {
+    pluck_allocator allocator;
+    struct plk_array_link *last;
+    size_t failed_bytes; /* 0: all were allocated */
+} plk_arrays;
+
+/* n items of size_bytes, n = 0 as one; the second clears them. An object that holds its arrays may
+ * be the first of them. */
+void *plk_arrays_add(plk_arrays *arrays, size_t n, size_t size_bytes);
+void *plk_arrays_add_zero(plk_arrays *arrays, size_t n, size_t size_bytes);
+
+/* PLUCK_ERR_NOMEM if one could not be allocated. */
+pluck_status plk_arrays_check(const plk_arrays *arrays, pluck_error *err);
+
+/* Leaves none. */
+void plk_arrays_free(plk_arrays *arrays);
+
 /* *sum = a + b, *product = a * b; false, and nothing written, on overflow. */
 bool plk_add_size(size_t a, size_t b, size_t *sum);
 bool plk_mul_size(size_t a, size_t b, size_t *product);

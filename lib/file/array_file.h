@@ -256,6 +256,11 @@ typedef struct plk_safetensors_tensor {
     size_t size_bytes;
 } plk_safetensors_tensor;
 
+/* One of n_rows rows of n_cols values; n_cols 0: one axis of n_rows values. */
+plk_safetensors_tensor plk_safetensors_tensor_of(const char *name, const char *dtype,
+                                                 const void *data, uint64_t n_rows,
+                                                 uint64_t n_cols);
+
 /* A key and a value of "__metadata__"; plain ASCII without quotes. */
 typedef struct plk_safetensors_note {
     const char *key, *value;

@@ -383,6 +383,19 @@ enum {
     FRAME_BYTES = 64
 };
 
+plk_safetensors_tensor plk_safetensors_tensor_of(const char *name, const char *dtype,
+                                                 const void *data, uint64_t n_rows, uint64_t n_cols)
+{
+    uint64_t n = n_cols != 0 ? n_rows * n_cols : n_rows;
+    plk_safetensors_tensor tensor = {.dtype = dtype,
+                                     .n_axes = n_cols != 0 ? 2 : 1,
+                                     .axes = {n_rows, n_cols},
+                                     .data = data,
+                                     .size_bytes = n * dtypes[find_dtype(dtype)].size_bytes};
+    (void)snprintf(tensor.name, sizeof tensor.name, "%s", name);
+    return tensor;
+}
+
 typedef struct text_buffer {
     char *text;
     size_t size, capacity;

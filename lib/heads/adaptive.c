@@ -25,38 +25,27 @@
 #include <math.h>
 #include <stdint.h>
 
-static size_t blocks_of(size_t n)
-{
-    return (n + PLK_BLOCK - 1) / PLK_BLOCK;
-}
-
 static uint32_t short_list_of(const pluck_head *head)
 {
     return head->rows.n_rows - head->n_parts;
 }
 
-static pluck_status open_query(pluck_head_query *query, pluck_error *err)
+static void open_query(pluck_head_query *query)
 {
     const pluck_head *head = query->head;
-    const pluck_allocator *allocator = &query->allocator;
+    plk_arrays *memory = &query->memory;
     size_t longest = 1, widest = 1;
     for (uint32_t i = 0; i < head->n_parts; i++) {
         const plk_head_part *part = &head->parts[i];
         longest = part->n_tokens > longest ? part->n_tokens : longest;
         widest = part->rows.n_cols > widest ? part->rows.n_cols : widest;
     }
-    pluck_status status = plk_flat_open(query, err);
-    if (status != PLUCK_OK)
-        return status;
-    query->n_allowed = plk_alloc(allocator, head->n_parts, sizeof *query->n_allowed);
-    query->clusters = plk_alloc(allocator, head->n_parts, sizeof *query->clusters);
-    query->is_expanded = plk_alloc(allocator, head->n_parts, sizeof *query->is_expanded);
-    query->projected = plk_alloc(allocator, widest, sizeof *query->projected);
-    query->tail = plk_alloc(allocator, blocks_of(longest) * PLK_BLOCK, sizeof *query->tail);
-    if (query->n_allowed && query->clusters && query->is_expanded && query->projected &&
-        query->tail)
-        return PLUCK_OK;
-    return plk_fail_nomem(err, blocks_of(longest) * PLK_BLOCK * sizeof *query->tail);
+    plk_flat_open(query);
+    query->n_allowed = plk_arrays_add(memory, head->n_parts, sizeof *query->n_allowed);
+    query->clusters = plk_arrays_add(memory, head->n_parts, sizeof *query->clusters);
+    query->is_expanded = plk_arrays_add(memory, head->n_parts, sizeof *query->is_expanded);
+    query->projected = plk_arrays_add(memory, widest, sizeof *query->projected);
+    query->tail = plk_arrays_add(memory, plk_blocks_of(longest) * PLK_BLOCK, sizeof *query->tail);
 }
 
 static void mask_changed(pluck_head_query *query)
@@ -74,8 +63,10 @@ static uint32_t n_allowed_of(const pluck_head_query *query, uint32_t i)
     return query->is_masked ? query->n_allowed[i] : query->head->parts[i].n_tokens;
 }
 
-/* The log-probabilities of the short list and of the clusters; no tail is expanded. */
-static pluck_status evaluate_root(pluck_head_query *query, const float *hidden, pluck_error *err)
+/* The log-probabilities of the short list, with masked -inf for its banned tokens, and of the
+ * clusters; no tail is expanded. */
+static pluck_status evaluate_root(pluck_head_query *query, const float *hidden, bool masked,
+                                  pluck_error *err)
 {
     const pluck_head *head = query->head;
     uint32_t n_root = head->rows.n_rows, n_short = short_list_of(head);
@@ -101,16 +92,17 @@ static pluck_status evaluate_root(pluck_head_query *query, const float *hidden, 
     }
     for (uint32_t t = 0; t < n_short; t++)
         query->scores[t] = (float)((double)query->scores[t] - log_sum);
+    if (masked)
+        plk_flat_apply_mask(query, 0, n_short);
     return PLUCK_OK;
 }
 
-/* The log-probabilities of the tokens of tail i. */
-static pluck_status expand(pluck_head_query *query, const float *hidden, uint32_t i,
+/* The log-probabilities of the tokens of tail i; with masked, -inf for those that are banned. */
+static pluck_status expand(pluck_head_query *query, const float *hidden, uint32_t i, bool masked,
                            pluck_error *err)
 {
     const plk_head_part *part = &query->head->parts[i];
-    const plk_kernels *kernels = query->head->kernels;
-    size_t n = part->n_tokens, n_blocks = blocks_of(n);
+    uint32_t n = part->n_tokens;
     for (uint32_t j = 0; j < part->projection.n_rows; j++)
         query->projected[j] = (float)plk_rows_dot(&part->projection, j, hidden);
     for (uint32_t t = 0; t < n; t++) {
@@ -120,51 +112,29 @@ static pluck_status expand(pluck_head_query *query, const float *hidden, uint32_
     }
     query->stats.n_dots += part->projection.n_rows + n;
     query->is_expanded[i] = true;
-    for (size_t t = n; t < n_blocks * PLK_BLOCK; t++)
+    for (size_t t = n; t < plk_blocks_of(n) * PLK_BLOCK; t++)
         query->tail[t] = -INFINITY;
-    float max = kernels->max(query->tail, n_blocks);
-    if (max == -INFINITY)
+    double log_sum = plk_flat_sum_of(query, query->tail, n, 1).log;
+    if (log_sum == -HUGE_VAL)
         return PLUCK_OK;
-    double sum = 0;
-    kernels->exp_sums(query->tail, n_blocks, plk_exponent_make(max, 1), query->sums);
-    for (size_t b = 0; b < n_blocks; b++)
-        sum += query->sums[b];
-    double shift = query->clusters[i] - ((double)max + plk_log(sum));
+    double shift = query->clusters[i] - log_sum;
     float most = (float)query->clusters[i];
     for (uint32_t t = 0; t < n; t++) {
         float score = (float)((double)query->tail[t] + shift);
         query->scores[part->first_token + t] = score < most ? score : most;
     }
+    if (masked)
+        plk_flat_apply_mask(query, part->first_token, n);
     return PLUCK_OK;
-}
-
-static void mask_short_list(pluck_head_query *query)
-{
-    for (uint32_t t = 0; query->is_masked && t < short_list_of(query->head); t++)
-        if (!plk_query_allows(query, t))
-            query->scores[t] = -INFINITY;
-}
-
-static pluck_status expand_masked(pluck_head_query *query, const float *hidden, uint32_t i,
-                                  pluck_error *err)
-{
-    const plk_head_part *part = &query->head->parts[i];
-    pluck_status status = expand(query, hidden, i, err);
-    for (uint32_t t = 0; status == PLUCK_OK && query->is_masked && t < part->n_tokens; t++)
-        if (!plk_query_allows(query, part->first_token + t))
-            query->scores[part->first_token + t] = -INFINITY;
-    return status;
 }
 
 static pluck_status logprob_of(pluck_head_query *query, const float *hidden, uint32_t token,
                                double *logprob, pluck_error *err)
 {
-    pluck_status status = evaluate_root(query, hidden, err);
-    for (uint32_t i = 0; i < query->head->n_parts && status == PLUCK_OK; i++) {
-        const plk_head_part *part = &query->head->parts[i];
-        if (token >= part->first_token && token - part->first_token < part->n_tokens)
-            status = expand(query, hidden, i, err);
-    }
+    const plk_head_part *part = plk_head_part_of(query->head, token);
+    pluck_status status = evaluate_root(query, hidden, false, err);
+    if (status == PLUCK_OK && part)
+        status = expand(query, hidden, (uint32_t)(part - query->head->parts), false, err);
     if (status == PLUCK_OK)
         *logprob = (double)query->scores[token];
     return status;
@@ -173,45 +143,27 @@ static pluck_status logprob_of(pluck_head_query *query, const float *hidden, uin
 static pluck_status all_logprobs(pluck_head_query *query, const float *hidden, float *logprobs,
                                  pluck_error *err)
 {
-    pluck_status status = evaluate_root(query, hidden, err);
+    pluck_status status = evaluate_root(query, hidden, false, err);
     for (uint32_t i = 0; i < query->head->n_parts && status == PLUCK_OK; i++)
-        status = expand(query, hidden, i, err);
+        status = expand(query, hidden, i, false, err);
     for (uint32_t t = 0; status == PLUCK_OK && t < query->head->n_vocab; t++)
         logprobs[t] = query->scores[t];
     return status;
-}
-
-/* ln of the sum of exp(beta score) over the present scores; -inf if there are none. */
-static double log_power_sum(pluck_head_query *query, double beta, plk_exponent *exponent,
-                            double *total)
-{
-    size_t n_blocks = blocks_of(query->head->n_vocab);
-    float max = query->head->kernels->max(query->scores, n_blocks);
-    *total = 0;
-    if (max == -INFINITY)
-        return -HUGE_VAL;
-    *exponent = plk_exponent_make(max, beta);
-    query->head->kernels->exp_sums(query->scores, n_blocks, *exponent, query->sums);
-    for (size_t b = 0; b < n_blocks; b++)
-        *total += query->sums[b];
-    return beta * (double)max + plk_log(*total);
 }
 
 /* After the root and its mask: clusters whose tokens are all allowed count as they are. */
 static pluck_status mass_of_allowed(pluck_head_query *query, const float *hidden, double *log_mass,
                                     pluck_error *err)
 {
-    plk_exponent exponent;
-    double total = 0;
     for (uint32_t i = 0; i < query->head->n_parts; i++) {
         uint32_t n = n_allowed_of(query, i);
         if (n == 0 || n == query->head->parts[i].n_tokens)
             continue;
-        pluck_status status = expand_masked(query, hidden, i, err);
+        pluck_status status = expand(query, hidden, i, true, err);
         if (status != PLUCK_OK)
             return status;
     }
-    double sum = log_power_sum(query, 1, &exponent, &total);
+    double sum = plk_flat_sum_of(query, query->scores, query->head->n_vocab, 1).log;
     for (uint32_t i = 0; i < query->head->n_parts; i++)
         if (!query->is_expanded[i] && n_allowed_of(query, i) > 0)
             sum = plk_log_add(sum, query->clusters[i]);
@@ -224,10 +176,9 @@ static pluck_status mass_of_allowed(pluck_head_query *query, const float *hidden
 static pluck_status log_mass_of(pluck_head_query *query, const float *hidden, double *log_mass,
                                 pluck_error *err)
 {
-    pluck_status status = evaluate_root(query, hidden, err);
+    pluck_status status = evaluate_root(query, hidden, true, err);
     if (status != PLUCK_OK)
         return status;
-    mask_short_list(query);
     return mass_of_allowed(query, hidden, log_mass, err);
 }
 
@@ -248,7 +199,7 @@ static uint32_t next_cluster(const pluck_head_query *query)
 static bool may_matter(pluck_head_query *query, const plk_selection *selection, float bound)
 {
     const plk_kernels *kernels = query->head->kernels;
-    size_t n_blocks = blocks_of(query->head->n_vocab);
+    size_t n_blocks = plk_blocks_of(query->head->n_vocab);
     float above = nextafterf(bound, INFINITY), max = kernels->max(query->scores, n_blocks);
     if (max <= bound)
         return true;
@@ -270,10 +221,9 @@ static pluck_status select_tokens(pluck_head_query *query, const float *hidden,
                                   plk_selection *selection, pluck_error *err)
 {
     double log_mass = 0;
-    pluck_status status = evaluate_root(query, hidden, err);
+    pluck_status status = evaluate_root(query, hidden, true, err);
     if (status != PLUCK_OK)
         return status;
-    mask_short_list(query);
     if (selection->rule == PLK_SELECT_TOP_P && selection->p < 1 && query->is_masked) {
         status = mass_of_allowed(query, hidden, &log_mass, err);
         if (status != PLUCK_OK)
@@ -284,7 +234,7 @@ static pluck_status select_tokens(pluck_head_query *query, const float *hidden,
         uint32_t i = next_cluster(query);
         if (i == query->head->n_parts || !may_matter(query, selection, (float)query->clusters[i]))
             break;
-        status = expand_masked(query, hidden, i, err);
+        status = expand(query, hidden, i, true, err);
         if (status != PLUCK_OK)
             return status;
     }
@@ -306,42 +256,29 @@ static bool draw_from_tail(pluck_head_query *query, uint32_t i, double beta, dou
                            pluck_pcg64 *rng, uint32_t *token)
 {
     const plk_head_part *part = &query->head->parts[i];
-    const plk_kernels *kernels = query->head->kernels;
-    size_t n_blocks = blocks_of(part->n_tokens);
     for (uint32_t t = 0; t < part->n_tokens; t++)
         query->tail[t] = query->scores[part->first_token + t];
-    float max = kernels->max(query->tail, n_blocks);
-    if (max == -INFINITY)
+    plk_flat_sum sum = plk_flat_sum_of(query, query->tail, part->n_tokens, beta);
+    if (sum.log == -HUGE_VAL || pluck_pcg64_uniform(rng) >= plk_exp(sum.log - bound))
         return false;
-    plk_exponent exponent = plk_exponent_make(max, beta);
-    double total = 0;
-    kernels->exp_sums(query->tail, n_blocks, exponent, query->sums);
-    for (size_t b = 0; b < n_blocks; b++)
-        total += query->sums[b];
-    double mass = beta * (double)max + plk_log(total);
-    if (pluck_pcg64_uniform(rng) >= plk_exp(mass - bound))
-        return false;
-    *token =
-        part->first_token + (uint32_t)plk_flat_index_at(kernels, query->tail, query->sums, n_blocks,
-                                                        exponent, pluck_pcg64_uniform(rng) * total);
+    *token = part->first_token + plk_flat_draw_index(query, query->tail, part->n_tokens, &sum, rng);
     return true;
 }
 
-/* One trial; *drawn says whether it gave a token. PLUCK_ERR_EMPTY if there is none left. */
+/* One trial; *drawn says whether it gave a token. PLUCK_ERR_EMPTY, without a message, if there is
+ * none left. */
 static pluck_status try_draw(pluck_head_query *query, const float *hidden, double beta,
                              pluck_pcg64 *rng, bool *drawn, uint32_t *token, pluck_error *err)
 {
-    uint32_t n_parts = query->head->n_parts;
-    plk_exponent exponent = {0};
-    double total = 0;
-    double known = log_power_sum(query, beta, &exponent, &total);
-    double all = known;
+    uint32_t n_parts = query->head->n_parts, n_vocab = query->head->n_vocab;
+    plk_flat_sum known = plk_flat_sum_of(query, query->scores, n_vocab, beta);
+    double all = known.log;
     for (uint32_t i = 0; i < n_parts; i++)
         all = plk_log_add(all, bound_of(query, i, beta));
     if (all == -HUGE_VAL)
-        return plk_head_fail_empty(err);
+        return PLUCK_ERR_EMPTY;
     query->stats.n_trials++;
-    double u = pluck_pcg64_uniform(rng) - plk_exp(known - all);
+    double u = pluck_pcg64_uniform(rng) - plk_exp(known.log - all);
     uint32_t chosen = n_parts;
     for (uint32_t i = 0; i < n_parts && u >= 0; i++) {
         double bound = bound_of(query, i, beta);
@@ -351,14 +288,12 @@ static pluck_status try_draw(pluck_head_query *query, const float *hidden, doubl
         u -= plk_exp(bound - all);
     }
     if (chosen == n_parts) {
-        *token = (uint32_t)plk_flat_index_at(query->head->kernels, query->scores, query->sums,
-                                             blocks_of(query->head->n_vocab), exponent,
-                                             pluck_pcg64_uniform(rng) * total);
+        *token = plk_flat_draw_index(query, query->scores, n_vocab, &known, rng);
         *drawn = true;
         return PLUCK_OK;
     }
     double bound = bound_of(query, chosen, beta);
-    pluck_status status = expand_masked(query, hidden, chosen, err);
+    pluck_status status = expand(query, hidden, chosen, true, err);
     *drawn = status == PLUCK_OK && draw_from_tail(query, chosen, beta, bound, rng, token);
     return status;
 }
@@ -366,34 +301,28 @@ static pluck_status try_draw(pluck_head_query *query, const float *hidden, doubl
 static pluck_status sample(pluck_head_query *query, const float *hidden, plk_sampling *sampling,
                            pluck_pcg64 *rng, pluck_error *err)
 {
-    pluck_status status = evaluate_root(query, hidden, err);
+    pluck_status status = evaluate_root(query, hidden, true, err);
     if (status != PLUCK_OK)
         return status;
-    mask_short_list(query);
     uint32_t n = 0;
     while (n < sampling->k) {
         bool drawn = false;
         uint32_t token = 0;
-        pluck_error end;
-        status = try_draw(query, hidden, sampling->beta, rng, &drawn, &token, n != 0 ? &end : err);
-        if (status == PLUCK_ERR_EMPTY && n > 0)
+        status = try_draw(query, hidden, sampling->beta, rng, &drawn, &token, err);
+        if (status == PLUCK_ERR_EMPTY)
             break;
-        if (status != PLUCK_OK) {
-            if (n > 0)
-                return plk_fail(err, status, "%s", end.message);
+        if (status != PLUCK_OK)
             return status;
-        }
         if (!drawn)
             continue;
         plk_list_put(&sampling->list, n++, token, (double)query->scores[token]);
         query->scores[token] = -INFINITY;
     }
     sampling->n = n;
-    return PLUCK_OK;
+    return n > 0 ? PLUCK_OK : plk_head_fail_empty(err);
 }
 
 const plk_head_ops plk_head_adaptive = {
-    .kind = PLUCK_HEAD_ADAPTIVE,
     .open_query = open_query,
     .mask_changed = mask_changed,
     .logprob = logprob_of,
@@ -439,24 +368,6 @@ static pluck_status check_tails(const pluck_matrix *root, const pluck_head_tail 
     return PLUCK_OK;
 }
 
-static pluck_status set_tails(pluck_head *head, const pluck_head_tail *tails, uint32_t n_tails,
-                              uint32_t first_token, pluck_error *err)
-{
-    pluck_status status = plk_head_alloc_parts(head, n_tails, err);
-    for (uint32_t i = 0; i < n_tails && status == PLUCK_OK; i++) {
-        plk_head_part *part = &head->parts[i];
-        part->first_token = first_token;
-        part->n_tokens = (uint32_t)tails[i].output.n_rows;
-        first_token += part->n_tokens;
-        status = plk_head_set_rows(head, &tails[i].projection, (uint32_t)tails[i].projection.n_rows,
-                                   &part->projection, &part->copies[0], err);
-        if (status == PLUCK_OK)
-            status = plk_head_set_rows(head, &tails[i].output, part->n_tokens, &part->rows,
-                                       &part->copies[1], err);
-    }
-    return status;
-}
-
 pluck_status pluck_head_create_adaptive(pluck_head **out, const pluck_matrix *root,
                                         const float *root_bias, const pluck_head_tail *tails,
                                         uint32_t n_tails, const pluck_head_options *options,
@@ -471,16 +382,20 @@ pluck_status pluck_head_create_adaptive(pluck_head **out, const pluck_matrix *ro
     if (status != PLUCK_OK)
         return status;
     pluck_head *head = NULL;
-    status = plk_head_alloc(&head, &plk_head_adaptive, n_vocab, root->n_cols, options, err);
+    status = plk_head_alloc(&head, PLUCK_HEAD_ADAPTIVE, n_vocab, root->n_cols, options, err);
     if (status != PLUCK_OK)
         return status;
-    status = plk_head_set_rows(head, root, (uint32_t)root->n_rows, &head->rows, &head->copy, err);
-    if (status == PLUCK_OK)
-        status = plk_head_set_bias(head, root_bias, root->n_rows, &head->bias, err);
-    if (status == PLUCK_OK)
-        status = set_tails(head, tails, n_tails, (uint32_t)root->n_rows - n_tails, err);
-    if (status != PLUCK_OK)
-        pluck_head_destroy(&head);
-    *out = head;
-    return status;
+    plk_head_set_rows(head, root, (uint32_t)root->n_rows, &head->rows);
+    plk_head_alloc_parts(head, n_tails);
+    uint32_t first_token = short_list_of(head);
+    for (uint32_t i = 0; i < head->n_parts; i++) {
+        plk_head_part *part = &head->parts[i];
+        part->first_token = first_token;
+        part->n_tokens = (uint32_t)tails[i].output.n_rows;
+        first_token += part->n_tokens;
+        plk_head_set_rows(head, &tails[i].projection, (uint32_t)tails[i].projection.n_rows,
+                          &part->projection);
+        plk_head_set_rows(head, &tails[i].output, part->n_tokens, &part->rows);
+    }
+    return plk_head_finish(out, head, root_bias, root->n_rows, err);
 }

@@ -42,19 +42,21 @@ pluck_status plk_dense_logits(pluck_head_query *query, const float *hidden, pluc
     return status;
 }
 
-/* The scores of all tokens and their normaliser, which is kept for this hidden state. */
-static pluck_status normalise(pluck_head_query *query, const float *hidden, double *log_sum,
+/* The scores of all tokens and their normaliser, which is kept for this hidden state; then, with
+ * masked, those of banned tokens are -inf. */
+static pluck_status normalise(pluck_head_query *query, const float *hidden, bool masked,
                               pluck_error *err)
 {
     query->has_last = false;
     pluck_status status = plk_dense_logits(query, hidden, err);
     if (status == PLUCK_OK)
-        status = plk_flat_log_sum(query, log_sum, err);
+        status = plk_flat_log_sum(query, &query->last_log_sum, err);
     if (status != PLUCK_OK)
         return status;
     memcpy(query->last_hidden, hidden, query->head->dim * sizeof *hidden);
-    query->last_log_sum = *log_sum;
     query->has_last = true;
+    if (masked)
+        plk_flat_apply_mask(query, 0, query->head->n_vocab);
     return PLUCK_OK;
 }
 
@@ -62,18 +64,10 @@ static pluck_status normalise(pluck_head_query *query, const float *hidden, doub
 static float logit_of(pluck_head_query *query, const float *hidden, uint32_t token)
 {
     const pluck_head *head = query->head;
-    const plk_rows *rows = &head->rows;
-    uint32_t row = token;
-    for (uint32_t i = 0; i < head->n_parts; i++) {
-        const plk_head_part *band = &head->parts[i];
-        if (token < band->first_token || token - band->first_token >= band->n_tokens)
-            continue;
-        rows = &band->rows;
-        row = token - band->first_token;
-        hidden += band->first_dim;
-        break;
-    }
-    double dot = plk_rows_dot(rows, row, hidden);
+    const plk_head_part *band = plk_head_part_of(head, token);
+    double dot =
+        band ? plk_rows_dot(&band->rows, token - band->first_token, hidden + band->first_dim)
+             : plk_rows_dot(&head->rows, token, hidden);
     query->stats.n_dots++;
     return (float)(head->bias ? dot + (double)head->bias[token] : dot);
 }
@@ -86,61 +80,52 @@ static pluck_status logprob_of(pluck_head_query *query, const float *hidden, uin
         *logprob = (double)logit_of(query, hidden, token) - query->last_log_sum;
         return PLUCK_OK;
     }
-    double log_sum = 0;
-    pluck_status status = normalise(query, hidden, &log_sum, err);
+    pluck_status status = normalise(query, hidden, false, err);
     if (status == PLUCK_OK)
-        *logprob = (double)query->scores[token] - log_sum;
+        *logprob = (double)query->scores[token] - query->last_log_sum;
     return status;
 }
 
 static pluck_status all_logprobs(pluck_head_query *query, const float *hidden, float *logprobs,
                                  pluck_error *err)
 {
-    double log_sum = 0;
-    pluck_status status = normalise(query, hidden, &log_sum, err);
+    pluck_status status = normalise(query, hidden, false, err);
     for (uint32_t t = 0; status == PLUCK_OK && t < query->head->n_vocab; t++)
-        logprobs[t] = (float)((double)query->scores[t] - log_sum);
+        logprobs[t] = (float)((double)query->scores[t] - query->last_log_sum);
     return status;
 }
 
 static pluck_status log_mass_of(pluck_head_query *query, const float *hidden, double *log_mass,
                                 pluck_error *err)
 {
-    double log_sum = 0, allowed = 0;
-    pluck_status status = normalise(query, hidden, &log_sum, err);
-    if (status != PLUCK_OK)
-        return status;
-    plk_flat_apply_mask(query);
-    status = plk_flat_log_sum(query, &allowed, err);
+    double allowed = 0;
+    pluck_status status = normalise(query, hidden, true, err);
     if (status == PLUCK_OK)
-        *log_mass = allowed < log_sum ? allowed - log_sum : 0;
+        status = plk_flat_log_sum(query, &allowed, err);
+    if (status == PLUCK_OK)
+        *log_mass = fmin(allowed - query->last_log_sum, 0);
     return status;
 }
 
 static pluck_status sample(pluck_head_query *query, const float *hidden, plk_sampling *sampling,
                            pluck_pcg64 *rng, pluck_error *err)
 {
-    double log_sum = 0;
-    pluck_status status = normalise(query, hidden, &log_sum, err);
+    pluck_status status = normalise(query, hidden, true, err);
     if (status != PLUCK_OK)
         return status;
-    plk_flat_apply_mask(query);
-    return plk_flat_draw(query, sampling, log_sum, rng, err);
+    return plk_flat_draw(query, sampling, query->last_log_sum, rng, err);
 }
 
 static pluck_status select_tokens(pluck_head_query *query, const float *hidden,
                                   plk_selection *selection, pluck_error *err)
 {
-    double log_sum = 0;
-    pluck_status status = normalise(query, hidden, &log_sum, err);
+    pluck_status status = normalise(query, hidden, true, err);
     if (status != PLUCK_OK)
         return status;
-    plk_flat_apply_mask(query);
-    return plk_flat_pick(query, selection, log_sum, err);
+    return plk_flat_pick(query, selection, query->last_log_sum, err);
 }
 
 const plk_head_ops plk_head_dense = {
-    .kind = PLUCK_HEAD_DENSE,
     .open_query = plk_flat_open,
     .logprob = logprob_of,
     .logprobs = all_logprobs,
@@ -160,29 +145,13 @@ pluck_status pluck_head_create_dense(pluck_head **out, const pluck_matrix *weigh
     if (status != PLUCK_OK)
         return status;
     pluck_head *head = NULL;
-    status = plk_head_alloc(&head, &plk_head_dense, (uint32_t)weights->n_rows, weights->n_cols,
+    status = plk_head_alloc(&head, PLUCK_HEAD_DENSE, (uint32_t)weights->n_rows, weights->n_cols,
                             options, err);
     if (status != PLUCK_OK)
         return status;
-    status =
-        plk_head_set_rows(head, weights, (uint32_t)weights->n_rows, &head->rows, &head->copy, err);
-    if (status == PLUCK_OK)
-        status = plk_head_set_bias(head, bias, weights->n_rows, &head->bias, err);
-    if (status != PLUCK_OK)
-        pluck_head_destroy(&head);
-    *out = head;
-    return status;
+    plk_head_set_rows(head, weights, (uint32_t)weights->n_rows, &head->rows);
+    return plk_head_finish(out, head, bias, weights->n_rows, err);
 }
-
-const plk_head_ops plk_head_differentiated = {
-    .kind = PLUCK_HEAD_DIFFERENTIATED,
-    .open_query = plk_flat_open,
-    .logprob = logprob_of,
-    .logprobs = all_logprobs,
-    .log_mass = log_mass_of,
-    .sample = sample,
-    .select = select_tokens,
-};
 
 /* The sizes of all bands, and the tokens of all together. */
 static pluck_status check_bands(const pluck_head_band *bands, uint32_t n_bands, uint32_t dim,
@@ -208,23 +177,6 @@ static pluck_status check_bands(const pluck_head_band *bands, uint32_t n_bands, 
     return PLUCK_OK;
 }
 
-static pluck_status set_bands(pluck_head *head, const pluck_head_band *bands, uint32_t n_bands,
-                              pluck_error *err)
-{
-    uint32_t first_token = 0;
-    pluck_status status = plk_head_alloc_parts(head, n_bands, err);
-    for (uint32_t i = 0; i < n_bands && status == PLUCK_OK; i++) {
-        plk_head_part *part = &head->parts[i];
-        part->first_dim = bands[i].first;
-        part->first_token = first_token;
-        part->n_tokens = (uint32_t)bands[i].weights.n_rows;
-        first_token += part->n_tokens;
-        status = plk_head_set_rows(head, &bands[i].weights, part->n_tokens, &part->rows,
-                                   &part->copies[0], err);
-    }
-    return status;
-}
-
 pluck_status pluck_head_create_differentiated(pluck_head **out, uint32_t dim,
                                               const pluck_head_band *bands, uint32_t n_bands,
                                               const float *bias, const pluck_head_options *options,
@@ -240,16 +192,19 @@ pluck_status pluck_head_create_differentiated(pluck_head **out, uint32_t dim,
     if (status != PLUCK_OK)
         return status;
     pluck_head *head = NULL;
-    status = plk_head_alloc(&head, &plk_head_differentiated, n_vocab, dim, options, err);
+    status = plk_head_alloc(&head, PLUCK_HEAD_DIFFERENTIATED, n_vocab, dim, options, err);
     if (status != PLUCK_OK)
         return status;
-    status = set_bands(head, bands, n_bands, err);
-    if (status == PLUCK_OK)
-        status = plk_head_set_bias(head, bias, n_vocab, &head->bias, err);
-    if (status == PLUCK_OK)
-        head->rows.dtype = head->parts[0].rows.dtype;
-    else
-        pluck_head_destroy(&head);
-    *out = head;
-    return status;
+    head->rows.dtype = bands[0].weights.dtype;
+    plk_head_alloc_parts(head, n_bands);
+    uint32_t first_token = 0;
+    for (uint32_t i = 0; i < head->n_parts; i++) {
+        plk_head_part *part = &head->parts[i];
+        part->first_dim = bands[i].first;
+        part->first_token = first_token;
+        part->n_tokens = (uint32_t)bands[i].weights.n_rows;
+        first_token += part->n_tokens;
+        plk_head_set_rows(head, &bands[i].weights, part->n_tokens, &part->rows);
+    }
+    return plk_head_finish(out, head, bias, n_vocab, err);
 }

@@ -21,25 +21,21 @@
 
 static size_t n_blocks_of(const pluck_head_query *query)
 {
-    return ((size_t)query->head->n_vocab + PLK_BLOCK - 1) / PLK_BLOCK;
+    return plk_blocks_of(query->head->n_vocab);
 }
 
-pluck_status plk_flat_open(pluck_head_query *query, pluck_error *err)
+void plk_flat_open(pluck_head_query *query)
 {
-    const pluck_allocator *allocator = &query->allocator;
+    plk_arrays *memory = &query->memory;
     size_t n = query->head->n_vocab, n_blocks = n_blocks_of(query);
-    query->scores = plk_alloc(allocator, n_blocks * PLK_BLOCK, sizeof *query->scores);
-    query->sums = plk_alloc(allocator, n_blocks, sizeof *query->sums);
-    query->candidates = plk_alloc(allocator, n + PLK_SLACK, sizeof *query->candidates);
-    query->ids = plk_alloc(allocator, n + PLK_SLACK, sizeof *query->ids);
-    query->gathered = plk_alloc(allocator, n + PLK_SLACK, sizeof *query->gathered);
-    query->last_hidden = plk_alloc(allocator, query->head->dim, sizeof *query->last_hidden);
-    if (!query->scores || !query->sums || !query->candidates || !query->ids || !query->gathered ||
-        !query->last_hidden)
-        return plk_fail_nomem(err, (n + PLK_SLACK) * sizeof *query->candidates);
-    for (size_t i = n; i < n_blocks * PLK_BLOCK; i++)
+    query->scores = plk_arrays_add(memory, n_blocks * PLK_BLOCK, sizeof *query->scores);
+    query->sums = plk_arrays_add(memory, n_blocks, sizeof *query->sums);
+    query->candidates = plk_arrays_add(memory, n + PLK_SLACK, sizeof *query->candidates);
+    query->ids = plk_arrays_add(memory, n + PLK_SLACK, sizeof *query->ids);
+    query->gathered = plk_arrays_add(memory, n + PLK_SLACK, sizeof *query->gathered);
+    query->last_hidden = plk_arrays_add(memory, query->head->dim, sizeof *query->last_hidden);
+    for (size_t i = n; query->scores && i < n_blocks * PLK_BLOCK; i++)
         query->scores[i] = -INFINITY;
-    return PLUCK_OK;
 }
 
 pluck_status plk_flat_fail(uint32_t token, pluck_error *err)
@@ -53,49 +49,52 @@ static float max_score(const pluck_head_query *query)
     return query->head->kernels->max(query->scores, n_blocks_of(query));
 }
 
-/* The sums of all blocks around the largest score; returns the sum of them. */
-static double sum_blocks(pluck_head_query *query, plk_exponent exponent)
+plk_flat_sum plk_flat_sum_of(pluck_head_query *query, const float *scores, size_t n, double beta)
 {
-    size_t n_blocks = n_blocks_of(query);
-    double total = 0;
-    query->head->kernels->exp_sums(query->scores, n_blocks, exponent, query->sums);
+    const plk_kernels *kernels = query->head->kernels;
+    size_t n_blocks = plk_blocks_of(n);
+    float max = kernels->max(scores, n_blocks);
+    plk_flat_sum sum = {.log = -HUGE_VAL};
+    if (max == -INFINITY)
+        return sum;
+    sum.exponent = plk_exponent_make(max, beta);
+    kernels->exp_sums(scores, n_blocks, sum.exponent, query->sums);
     for (size_t b = 0; b < n_blocks; b++)
-        total += query->sums[b];
-    return total;
+        sum.total += query->sums[b];
+    sum.log = beta * (double)max + plk_log(sum.total);
+    return sum;
 }
 
 pluck_status plk_flat_log_sum(pluck_head_query *query, double *log_sum, pluck_error *err)
 {
-    float max = max_score(query);
-    if (max == -INFINITY)
-        return plk_head_fail_empty(err);
-    *log_sum = (double)max + plk_log(sum_blocks(query, plk_exponent_make(max, 1)));
-    return PLUCK_OK;
+    *log_sum = plk_flat_sum_of(query, query->scores, query->head->n_vocab, 1).log;
+    return *log_sum > -HUGE_VAL ? PLUCK_OK : plk_head_fail_empty(err);
 }
 
-void plk_flat_apply_mask(pluck_head_query *query)
+void plk_flat_apply_mask(pluck_head_query *query, uint32_t first, uint32_t n)
 {
-    for (uint32_t t = 0; query->is_masked && t < query->head->n_vocab; t++)
+    for (uint32_t t = first; query->is_masked && t < first + n; t++)
         if (!plk_query_allows(query, t))
             query->scores[t] = -INFINITY;
 }
 
-size_t plk_flat_index_at(const plk_kernels *kernels, const float *scores, const double *sums,
-                         size_t n_blocks, plk_exponent exponent, double at)
+uint32_t plk_flat_draw_index(const pluck_head_query *query, const float *scores, size_t n,
+                             const plk_flat_sum *sum, pluck_pcg64 *rng)
 {
-    size_t chosen = 0;
-    for (size_t b = 0; b < n_blocks; b++) {
-        if (sums[b] <= 0)
+    double at = pluck_pcg64_uniform(rng) * sum->total;
+    uint32_t chosen = 0, last = 0;
+    for (uint32_t b = 0; b < plk_blocks_of(n); b++) {
+        if (query->sums[b] <= 0)
             continue;
         chosen = b;
-        if (at < sums[b])
+        if (at < query->sums[b])
             break;
-        at -= sums[b];
+        at -= query->sums[b];
     }
     float weights[PLK_BLOCK];
-    kernels->exp_values(scores + chosen * PLK_BLOCK, 1, exponent, weights);
-    size_t last = 0;
-    for (size_t i = 0; i < PLK_BLOCK; i++) {
+    query->head->kernels->exp_values(scores + (size_t)chosen * PLK_BLOCK, 1, sum->exponent,
+                                     weights);
+    for (uint32_t i = 0; i < PLK_BLOCK; i++) {
         if (weights[i] <= 0)
             continue;
         last = i;
@@ -110,31 +109,26 @@ pluck_status plk_flat_draw(pluck_head_query *query, plk_sampling *sampling, doub
                            pluck_pcg64 *rng, pluck_error *err)
 {
     static const double SMALL = 0x1p-30;
-    const plk_kernels *kernels = query->head->kernels;
-    size_t n_blocks = n_blocks_of(query);
-    plk_exponent exponent = {0};
-    double total = 0;
+    size_t n_vocab = query->head->n_vocab;
+    plk_flat_sum sum = {.total = 0};
     uint32_t n = 0;
     while (n < sampling->k) {
-        if (total < SMALL) {
-            float max = max_score(query);
-            if (max == -INFINITY)
-                break;
-            exponent = plk_exponent_make(max, sampling->beta);
-            total = sum_blocks(query, exponent);
-        }
-        size_t token = plk_flat_index_at(kernels, query->scores, query->sums, n_blocks, exponent,
-                                         pluck_pcg64_uniform(rng) * total);
-        plk_list_put(&sampling->list, n++, (uint32_t)token, (double)query->scores[token] - log_sum);
+        if (sum.total < SMALL)
+            sum = plk_flat_sum_of(query, query->scores, n_vocab, sampling->beta);
+        if (sum.log == -HUGE_VAL)
+            break;
+        uint32_t token = plk_flat_draw_index(query, query->scores, n_vocab, &sum, rng);
+        plk_list_put(&sampling->list, n++, token, (double)query->scores[token] - log_sum);
         query->stats.n_trials++;
         if (n == sampling->k)
             break;
         query->scores[token] = -INFINITY;
         size_t block = token / PLK_BLOCK;
-        kernels->exp_sums(query->scores + block * PLK_BLOCK, 1, exponent, &query->sums[block]);
-        total = 0;
-        for (size_t b = 0; b < n_blocks; b++)
-            total += query->sums[b];
+        query->head->kernels->exp_sums(query->scores + block * PLK_BLOCK, 1, sum.exponent,
+                                       &query->sums[block]);
+        sum.total = 0;
+        for (size_t b = 0; b < n_blocks_of(query); b++)
+            sum.total += query->sums[b];
     }
     if (n == 0)
         return plk_head_fail_empty(err);
@@ -221,7 +215,7 @@ pluck_status plk_flat_pick(pluck_head_query *query, plk_selection *selection, do
     if (by_mass && selection->log_mass)
         total = plk_exp(*selection->log_mass - (double)max);
     else if (by_mass)
-        total = sum_blocks(query, plk_exponent_make(max, 1));
+        total = plk_flat_sum_of(query, query->scores, query->head->n_vocab, 1).total;
     float bound = selection->rule == PLK_SELECT_TOP_K ? top_k_bound(query, selection->k)
                   : by_ratio                          ? min_p_bound(max, selection->p)
                                                       : -FLT_MAX;

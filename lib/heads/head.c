@@ -18,14 +18,16 @@ const char *pluck_head_kind_name(pluck_head_kind kind)
     return (size_t)kind < sizeof names / sizeof *names ? names[kind] : NULL;
 }
 
-pluck_status plk_head_alloc(pluck_head **out, const plk_head_ops *ops, uint32_t n_vocab,
-                            uint32_t dim, const pluck_head_options *options, pluck_error *err)
+pluck_status plk_head_alloc(pluck_head **out, pluck_head_kind kind, uint32_t n_vocab, uint32_t dim,
+                            const pluck_head_options *options, pluck_error *err)
 {
+    static const plk_head_ops *const ops[] = {&plk_head_dense, &plk_head_hierarchical,
+                                              &plk_head_adaptive, &plk_head_dense};
     pluck_head_options o;
     pluck_status status = PLK_READ_STRUCT(&o, options, "options", pluck_head_options, err);
     if (status != PLUCK_OK)
         return status;
-    pluck_allocator memory = plk_allocator_or_default(o.allocator);
+    plk_arrays memory = {.allocator = plk_allocator_or_default(o.allocator)};
     const plk_kernels *kernels = plk_kernels_get(o.isa);
     if (!kernels)
         return plk_fail(
@@ -36,11 +38,12 @@ pluck_status plk_head_alloc(pluck_head **out, const plk_head_ops *ops, uint32_t 
                         (unsigned)n_vocab, (unsigned)PLUCK_MAX_VOCAB);
     if (dim < 1)
         return plk_fail(err, PLUCK_ERR_INVALID, "head: dim must be at least 1");
-    pluck_head *head = plk_alloc_zero(&memory, 1, sizeof *head);
+    pluck_head *head = plk_arrays_add_zero(&memory, 1, sizeof *head);
     if (!head)
-        return plk_fail_nomem(err, sizeof *head);
-    head->allocator = memory;
-    head->ops = ops;
+        return plk_arrays_check(&memory, err);
+    head->memory = memory;
+    head->kind = kind;
+    head->ops = ops[kind];
     head->kernels = kernels;
     head->n_vocab = n_vocab;
     head->dim = dim;
@@ -91,8 +94,8 @@ pluck_status plk_matrix_check(const pluck_matrix *matrix, const char *what, uint
     return PLUCK_OK;
 }
 
-pluck_status plk_head_set_rows(const pluck_head *head, const pluck_matrix *matrix, uint32_t n_rows,
-                               plk_rows *rows, void **copy, pluck_error *err)
+void plk_head_set_rows(pluck_head *head, const pluck_matrix *matrix, uint32_t n_rows,
+                       plk_rows *rows)
 {
     const plk_kernels *kernels = head->kernels;
     size_t row_bytes = matrix->n_cols * pluck_dtype_size_bytes(matrix->dtype);
@@ -106,61 +109,57 @@ pluck_status plk_head_set_rows(const pluck_head *head, const pluck_matrix *matri
                               : matrix->dtype == PLUCK_F16 ? kernels->dot_f16
                                                            : kernels->dot_bf16};
     if (!head->is_copy || n_rows == 0)
-        return PLUCK_OK;
-    *copy = plk_alloc(&head->allocator, n_rows, row_bytes);
-    if (!*copy)
-        return plk_fail_nomem(err, n_rows * row_bytes);
-    for (size_t i = 0; i < n_rows; i++)
-        memcpy((char *)*copy + i * row_bytes, (const char *)matrix->data + i * stride, row_bytes);
-    rows->data = *copy;
+        return;
+    unsigned char *copy = plk_arrays_add(&head->memory, n_rows, row_bytes);
+    for (size_t i = 0; copy && i < n_rows; i++)
+        memcpy(copy + i * row_bytes, rows->data + i * stride, row_bytes);
+    rows->data = copy;
     rows->row_size_bytes = row_bytes;
-    return PLUCK_OK;
 }
 
-pluck_status plk_head_set_bias(const pluck_head *head, const float *bias, size_t n, float **copy,
-                               pluck_error *err)
+void plk_head_alloc_parts(pluck_head *head, uint32_t n_parts)
 {
-    if (!bias)
-        return PLUCK_OK;
-    for (size_t i = 0; i < n; i++)
-        if (!isfinite(bias[i]))
-            return plk_fail(err, PLUCK_ERR_NAN, "head: bias[%zu] is not finite", i);
-    *copy = plk_alloc(&head->allocator, n, sizeof **copy);
-    if (!*copy)
-        return plk_fail_nomem(err, n * sizeof **copy);
-    if (n > 0)
-        memcpy(*copy, bias, n * sizeof **copy);
-    return PLUCK_OK;
+    head->parts = plk_arrays_add_zero(&head->memory, n_parts, sizeof *head->parts);
+    head->n_parts = head->parts ? n_parts : 0;
 }
 
-pluck_status plk_head_alloc_parts(pluck_head *head, uint32_t n_parts, pluck_error *err)
+const plk_head_part *plk_head_part_of(const pluck_head *head, uint32_t token)
 {
-    head->parts = plk_alloc_zero(&head->allocator, n_parts, sizeof *head->parts);
-    if (!head->parts)
-        return plk_fail_nomem(err, n_parts * sizeof *head->parts);
-    head->n_parts = n_parts;
-    return PLUCK_OK;
+    for (uint32_t i = 0; i < head->n_parts; i++) {
+        const plk_head_part *part = &head->parts[i];
+        if (token >= part->first_token && token - part->first_token < part->n_tokens)
+            return part;
+    }
+    return NULL;
+}
+
+pluck_status plk_head_finish(pluck_head **out, pluck_head *head, const float *bias, size_t n,
+                             pluck_error *err)
+{
+    size_t i = 0;
+    while (bias && i < n && isfinite(bias[i]))
+        i++;
+    if (bias)
+        head->bias = plk_arrays_add(&head->memory, n, sizeof *bias);
+    if (head->bias && n > 0)
+        memcpy(head->bias, bias, n * sizeof *bias);
+    pluck_status status = plk_arrays_check(&head->memory, err);
+    if (bias && i < n)
+        status = plk_fail(err, PLUCK_ERR_NAN, "head: bias[%zu] is not finite", i);
+    if (status != PLUCK_OK)
+        pluck_head_destroy(&head);
+    *out = head;
+    return status;
 }
 
 void pluck_head_destroy(pluck_head **head)
 {
     if (!head || !*head)
         return;
-    pluck_head *h = *head;
-    pluck_allocator allocator = h->allocator;
-    pluck_tree_destroy(&h->tree);
-    plk_free(&allocator, h->parents);
-    plk_free(&allocator, h->n_leaves);
-    for (uint32_t i = 0; i < h->n_parts; i++) {
-        plk_free(&allocator, h->parts[i].copies[0]);
-        plk_free(&allocator, h->parts[i].copies[1]);
-    }
-    plk_free(&allocator, h->parts);
-    if (h->has_source)
-        plk_source_close(&h->source);
-    plk_free(&allocator, h->bias);
-    plk_free(&allocator, h->copy);
-    plk_free(&allocator, h);
+    pluck_tree_destroy(&(*head)->tree);
+    if ((*head)->has_source)
+        plk_source_close(&(*head)->source);
+    plk_arrays_free(&(*head)->memory);
     *head = NULL;
 }
 
@@ -169,7 +168,7 @@ pluck_status pluck_head_get_info(const pluck_head *head, pluck_head_info *info, 
     if (!head || !info)
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "pluck_head_get_info: head and info must not be NULL");
-    pluck_head_info known = {.kind = head->ops->kind,
+    pluck_head_info known = {.kind = head->kind,
                              .n_vocab = head->n_vocab,
                              .dim = head->dim,
                              .dtype = head->rows.dtype,

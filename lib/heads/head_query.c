@@ -22,17 +22,16 @@ pluck_status pluck_head_query_create(pluck_head_query **out, const pluck_head *h
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "pluck_head_query_create: out and head must not be NULL");
     *out = NULL;
-    pluck_allocator memory = plk_allocator_or_default(allocator);
-    pluck_head_query *query = plk_alloc_zero(&memory, 1, sizeof *query);
+    plk_arrays memory = {.allocator = plk_allocator_or_default(allocator)};
+    pluck_head_query *query = plk_arrays_add_zero(&memory, 1, sizeof *query);
     if (!query)
-        return plk_fail_nomem(err, sizeof *query);
-    query->allocator = memory;
+        return plk_arrays_check(&memory, err);
+    query->memory = memory;
     query->head = head;
     query->n_mask_words = ((size_t)head->n_vocab + 31) / 32;
-    query->mask = plk_alloc(&memory, query->n_mask_words, sizeof *query->mask);
-    pluck_status status = query->mask
-                              ? head->ops->open_query(query, err)
-                              : plk_fail_nomem(err, query->n_mask_words * sizeof *query->mask);
+    query->mask = plk_arrays_add(&query->memory, query->n_mask_words, sizeof *query->mask);
+    head->ops->open_query(query);
+    pluck_status status = plk_arrays_check(&query->memory, err);
     if (status != PLUCK_OK)
         pluck_head_query_destroy(&query);
     *out = query;
@@ -43,23 +42,7 @@ void pluck_head_query_destroy(pluck_head_query **query)
 {
     if (!query || !*query)
         return;
-    pluck_head_query *q = *query;
-    pluck_allocator allocator = q->allocator;
-    plk_free(&allocator, q->mask);
-    plk_free(&allocator, q->last_hidden);
-    plk_free(&allocator, q->scores);
-    plk_free(&allocator, q->sums);
-    plk_free(&allocator, q->candidates);
-    plk_free(&allocator, q->ids);
-    plk_free(&allocator, q->gathered);
-    plk_free(&allocator, q->entries);
-    plk_free(&allocator, q->path);
-    plk_free(&allocator, q->n_allowed);
-    plk_free(&allocator, q->clusters);
-    plk_free(&allocator, q->is_expanded);
-    plk_free(&allocator, q->projected);
-    plk_free(&allocator, q->tail);
-    plk_free(&allocator, q);
+    plk_arrays_free(&(*query)->memory);
     *query = NULL;
 }
 
@@ -341,7 +324,8 @@ static pluck_status open_workers(const pluck_head *head, rows_job *job, pluck_er
 {
     pluck_status status = PLUCK_OK;
     for (uint32_t i = 0; i < job->n_workers && status == PLUCK_OK; i++) {
-        status = pluck_head_query_create(&job->workers[i].query, head, &head->allocator, err);
+        status =
+            pluck_head_query_create(&job->workers[i].query, head, &head->memory.allocator, err);
         if (status == PLUCK_OK)
             status = pluck_head_query_set_mask(job->workers[i].query, job->batch.mask,
                                                job->batch.n_mask_words, err);
@@ -396,7 +380,7 @@ pluck_status pluck_head_run(const pluck_head *head, const pluck_head_batch *batc
         status = plk_parallel_workers(job.batch.parallel, &job.n_workers, err);
     if (status != PLUCK_OK)
         return status;
-    job.workers = plk_alloc_zero(&head->allocator, job.n_workers, sizeof *job.workers);
+    job.workers = plk_alloc_zero(&head->memory.allocator, job.n_workers, sizeof *job.workers);
     if (!job.workers)
         return plk_fail_nomem(err, job.n_workers * sizeof *job.workers);
     status = open_workers(head, &job, err);
@@ -404,6 +388,6 @@ pluck_status pluck_head_run(const pluck_head *head, const pluck_head_batch *batc
         status = run_workers(&job, err);
     for (uint32_t i = 0; i < job.n_workers; i++)
         pluck_head_query_destroy(&job.workers[i].query);
-    plk_free(&head->allocator, job.workers);
+    plk_free(&head->memory.allocator, job.workers);
     return status;
 }

@@ -6,6 +6,7 @@
 #ifndef PLK_HEADS_H
 #define PLK_HEADS_H
 
+#include "base/alloc.h"
 #include "file/file.h"
 #include "simd/fp_state.h"
 #include "simd/kernels.h"
@@ -137,8 +138,7 @@ typedef struct plk_sampling {
 } plk_sampling;
 
 typedef struct plk_head_ops {
-    pluck_head_kind kind;
-    pluck_status (*open_query)(pluck_head_query *query, pluck_error *err);
+    void (*open_query)(pluck_head_query *query);   /* adds arrays to its memory */
     void (*mask_changed)(pluck_head_query *query); /* NULL: nothing to do */
     pluck_status (*logprob)(pluck_head_query *query, const float *hidden, uint32_t token,
                             double *logprob, pluck_error *err);
@@ -159,18 +159,17 @@ typedef struct plk_head_part {
     uint32_t first_dim;  /* band */
     plk_rows projection; /* tail */
     plk_rows rows;
-    void *copies[2];
 } plk_head_part;
 
 struct pluck_head {
-    pluck_allocator allocator;
+    plk_arrays memory; /* with copies of matrices, if they are the head's own */
+    pluck_head_kind kind;
     const plk_head_ops *ops;
     const plk_kernels *kernels;
     uint32_t n_vocab, dim;
     bool is_copy;  /* of its matrices */
     plk_rows rows; /* dense: [n_vocab, dim], hierarchical: [n_vocab - 1, dim], adaptive: the root */
     float *bias;   /* one per row, or NULL */
-    void *copy;    /* of the rows, if they are the head's own */
 
     pluck_tree *tree; /* hierarchical */
     uint32_t *parents;
@@ -199,7 +198,7 @@ typedef struct plk_tree_entry {
 } plk_tree_entry;
 
 struct pluck_head_query {
-    pluck_allocator allocator;
+    plk_arrays memory;
     const pluck_head *head;
     pluck_head_stats stats;
     uint32_t *mask; /* words; n_mask_words of them */
@@ -225,10 +224,9 @@ struct pluck_head_query {
     float *tail;       /* adaptive: logits of one tail, filled up to whole blocks with -inf */
 };
 
-extern const plk_head_ops plk_head_dense;
+extern const plk_head_ops plk_head_dense; /* and differentiated */
 extern const plk_head_ops plk_head_hierarchical;
 extern const plk_head_ops plk_head_adaptive;
-extern const plk_head_ops plk_head_differentiated;
 
 static inline bool plk_query_allows(const pluck_head_query *query, uint32_t token)
 {
@@ -245,24 +243,28 @@ pluck_status plk_head_fail_empty(pluck_error *err);
 /* The bytes from one row of a matrix to the next. */
 size_t plk_matrix_stride(const pluck_matrix *matrix);
 
-/* A head without weights: allocator, kernels, ops, sizes and is_copy are set. */
-pluck_status plk_head_alloc(pluck_head **out, const plk_head_ops *ops, uint32_t n_vocab,
-                            uint32_t dim, const pluck_head_options *options, pluck_error *err);
+/* A head without weights: memory, kind, kernels, ops, sizes and is_copy are set. */
+pluck_status plk_head_alloc(pluck_head **out, pluck_head_kind kind, uint32_t n_vocab, uint32_t dim,
+                            const pluck_head_options *options, pluck_error *err);
 
 /* Checks a matrix of n_rows (or more) rows; what names it in messages. */
 pluck_status plk_matrix_check(const pluck_matrix *matrix, const char *what, uint32_t n_rows,
                               pluck_error *err);
 
-/* The first n_rows rows, where they are or, if the head copies, in *copy. */
-pluck_status plk_head_set_rows(const pluck_head *head, const pluck_matrix *matrix, uint32_t n_rows,
-                               plk_rows *rows, void **copy, pluck_error *err);
+/* The first n_rows rows, where they are or, if the head copies, in its memory. */
+void plk_head_set_rows(pluck_head *head, const pluck_matrix *matrix, uint32_t n_rows,
+                       plk_rows *rows);
 
-/* Zeroed parts, which pluck_head_destroy() frees. */
-pluck_status plk_head_alloc_parts(pluck_head *head, uint32_t n_parts, pluck_error *err);
+/* Zeroed parts; n_parts stays 0 if memory is short. */
+void plk_head_alloc_parts(pluck_head *head, uint32_t n_parts);
 
-/* Copies n finite floats; NULL stays NULL. */
-pluck_status plk_head_set_bias(const pluck_head *head, const float *bias, size_t n, float **copy,
-                               pluck_error *err);
+/* The end of every function that creates a head: copies n finite biases, or none for NULL, and
+ * gives the head to *out, or destroys it if that or anything before it failed. */
+pluck_status plk_head_finish(pluck_head **out, pluck_head *head, const float *bias, size_t n,
+                             pluck_error *err);
+
+/* The part that has the token; NULL if it is in none. */
+const plk_head_part *plk_head_part_of(const pluck_head *head, uint32_t token);
 
 /*
  * Queries of a dense or differentiated head compute a score of every token: the scores of a query
@@ -271,7 +273,12 @@ pluck_status plk_head_set_bias(const pluck_head *head, const float *bias, size_t
  */
 
 /* Allocates what the functions below need. */
-pluck_status plk_flat_open(pluck_head_query *query, pluck_error *err);
+void plk_flat_open(pluck_head_query *query);
+
+static inline size_t plk_blocks_of(size_t n)
+{
+    return (n + PLK_BLOCK - 1) / PLK_BLOCK;
+}
 
 /* Neither NaN nor +inf; and PLUCK_ERR_NAN, naming the token, for one that is. */
 static inline bool plk_flat_is_score(float score)
@@ -283,13 +290,25 @@ pluck_status plk_flat_fail(uint32_t token, pluck_error *err);
 /* ln of the sum of the exponentials of all scores; PLUCK_ERR_EMPTY if all are -inf. */
 pluck_status plk_flat_log_sum(pluck_head_query *query, double *log_sum, pluck_error *err);
 
-/* Sets the scores of banned tokens to -inf. */
-void plk_flat_apply_mask(pluck_head_query *query);
+/* Sets the scores of banned tokens, of n from first on, to -inf. */
+void plk_flat_apply_mask(pluck_head_query *query, uint32_t first, uint32_t n);
 
-/* The index at which the running sum of the weights passes at, given the sums of all blocks; if
- * rounding puts it beyond the end, the last index that has a weight. */
-size_t plk_flat_index_at(const plk_kernels *kernels, const float *scores, const double *sums,
-                         size_t n_blocks, plk_exponent exponent, double at);
+/* The sum of exp(beta score) over scores: total times the exponential of beta times the largest
+ * score. */
+typedef struct plk_flat_sum {
+    plk_exponent exponent;
+    double total;
+    double log; /* of the sum; -inf if all scores are */
+} plk_flat_sum;
+
+/* Over n scores that are filled up to whole blocks with -inf. The sums of the blocks stay in
+ * query->sums, for the draw that may follow. */
+plk_flat_sum plk_flat_sum_of(pluck_head_query *query, const float *scores, size_t n, double beta);
+
+/* Draws an index: where the running sum of the weights passes a uniform part of the total; if
+ * rounding puts that beyond the end, the last index that has a weight. */
+uint32_t plk_flat_draw_index(const pluck_head_query *query, const float *scores, size_t n,
+                             const plk_flat_sum *sum, pluck_pcg64 *rng);
 
 /* Draws from the present scores at inverse temperature beta; log_sum is what turns a score into a
  * log-probability. Scores of tokens that may not be drawn again become -inf. */

@@ -15,15 +15,12 @@
 #include <math.h>
 #include <stdint.h>
 
-static pluck_status open_query(pluck_head_query *query, pluck_error *err)
+static void open_query(pluck_head_query *query)
 {
     size_t n = query->head->n_vocab;
-    query->entries = plk_alloc(&query->allocator, 2 * n - 1, sizeof *query->entries);
-    query->path = plk_alloc(&query->allocator, n, sizeof *query->path);
-    query->n_allowed = plk_alloc(&query->allocator, n - 1, sizeof *query->n_allowed);
-    if (query->entries && query->path && query->n_allowed)
-        return PLUCK_OK;
-    return plk_fail_nomem(err, (2 * n - 1) * sizeof *query->entries);
+    query->entries = plk_arrays_add(&query->memory, 2 * n - 1, sizeof *query->entries);
+    query->path = plk_arrays_add(&query->memory, n, sizeof *query->path);
+    query->n_allowed = plk_arrays_add(&query->memory, n - 1, sizeof *query->n_allowed);
 }
 
 /* Allowed leaves below every inner node, children before parents. */
@@ -125,7 +122,6 @@ static pluck_status log_mass_of(pluck_head_query *query, const float *hidden, do
 }
 
 const plk_head_ops plk_head_hierarchical = {
-    .kind = PLUCK_HEAD_HIERARCHICAL,
     .open_query = open_query,
     .mask_changed = mask_changed,
     .logprob = logprob_of,
@@ -138,15 +134,14 @@ const plk_head_ops plk_head_hierarchical = {
 static pluck_status set_tree(pluck_head *head, const pluck_tree *tree, pluck_error *err)
 {
     size_t n = head->n_vocab;
-    pluck_status status = plk_tree_copy(&head->tree, tree, &head->allocator, err);
+    pluck_status status = plk_tree_copy(&head->tree, tree, &head->memory.allocator, err);
     if (status != PLUCK_OK)
         return status;
-    head->parents = plk_alloc(&head->allocator, 2 * n - 1, sizeof *head->parents);
-    head->n_leaves = plk_alloc(&head->allocator, n - 1, sizeof *head->n_leaves);
-    if (!head->parents || !head->n_leaves)
-        return plk_fail_nomem(err, (2 * n - 1) * sizeof *head->parents);
-    plk_tree_parents(head->tree, head->parents);
-    for (size_t i = 0; i + 1 < n; i++) {
+    head->parents = plk_arrays_add(&head->memory, 2 * n - 1, sizeof *head->parents);
+    head->n_leaves = plk_arrays_add(&head->memory, n - 1, sizeof *head->n_leaves);
+    if (head->parents)
+        plk_tree_parents(head->tree, head->parents);
+    for (size_t i = 0; head->n_leaves && i + 1 < n; i++) {
         head->n_leaves[i] = 0;
         for (size_t side = 0; side < 2; side++) {
             uint32_t child = (uint32_t)head->tree->children[2 * i + side];
@@ -174,19 +169,17 @@ pluck_status pluck_head_create_hierarchical(pluck_head **out, const pluck_tree *
         return status;
     pluck_head *head = NULL;
     status =
-        plk_head_alloc(&head, &plk_head_hierarchical, tree->n_tokens, nodes->n_cols, options, err);
+        plk_head_alloc(&head, PLUCK_HEAD_HIERARCHICAL, tree->n_tokens, nodes->n_cols, options, err);
     if (status != PLUCK_OK)
         return status;
     head->sign = sign;
     status = set_tree(head, tree, err);
-    if (status == PLUCK_OK)
-        status = plk_head_set_rows(head, nodes, n_inner, &head->rows, &head->copy, err);
-    if (status == PLUCK_OK)
-        status = plk_head_set_bias(head, bias, n_inner, &head->bias, err);
-    if (status != PLUCK_OK)
+    if (status != PLUCK_OK) {
         pluck_head_destroy(&head);
-    *out = head;
-    return status;
+        return status;
+    }
+    plk_head_set_rows(head, nodes, n_inner, &head->rows);
+    return plk_head_finish(out, head, bias, n_inner, err);
 }
 
 /*

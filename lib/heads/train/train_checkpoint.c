@@ -28,18 +28,6 @@ static void describe_options(const pluck_trainer *trainer, char *text)
                    trainer->data.n_rows);
 }
 
-static plk_safetensors_tensor tensor(const char *name, const char *dtype, const void *data,
-                                     uint64_t n_rows, uint64_t n_cols)
-{
-    plk_safetensors_tensor t = {.dtype = dtype,
-                                .n_axes = n_cols != 0 ? 2 : 1,
-                                .axes = {n_rows, n_cols},
-                                .data = data,
-                                .size_bytes = (size_t)(n_rows * (n_cols != 0 ? n_cols : 1) * 4)};
-    (void)snprintf(t.name, sizeof t.name, "%s", name);
-    return t;
-}
-
 pluck_status pluck_trainer_save(const pluck_trainer *trainer, const char *path, pluck_error *err)
 {
     if (!trainer || !path)
@@ -63,12 +51,12 @@ pluck_status pluck_trainer_save(const pluck_trainer *trainer, const char *path, 
         {"train.place", place}};
     uint64_t n = trainer->n_inner;
     const plk_safetensors_tensor tensors[N_TENSORS] = {
-        tensor("bias", "F32", trainer->bias, n, 0),
-        tensor("children", "I32", trainer->tree->children, n, 2),
-        tensor("train.squares", "F32", trainer->squares, n, 0),
-        tensor("nodes", "F32", head->rows.data, n, trainer->data.dim)};
+        plk_safetensors_tensor_of("bias", "F32", trainer->bias, n, 0),
+        plk_safetensors_tensor_of("children", "I32", trainer->tree->children, n, 2),
+        plk_safetensors_tensor_of("train.squares", "F32", trainer->squares, n, 0),
+        plk_safetensors_tensor_of("nodes", "F32", head->rows.data, n, trainer->data.dim)};
     status = plk_safetensors_write(path, notes, sizeof notes / sizeof *notes, tensors, N_TENSORS,
-                                   &trainer->allocator, err);
+                                   &trainer->memory.allocator, err);
     pluck_head_destroy(&head);
     return status;
 }
@@ -128,18 +116,18 @@ static pluck_status open_checkpoint(checkpoint *c, const pluck_trainer *trainer,
                                     pluck_error *err)
 {
     pluck_head_options options = PLUCK_INIT(pluck_head_options);
-    options.allocator = &trainer->allocator;
+    options.allocator = &trainer->memory.allocator;
     pluck_status status = pluck_head_open(&c->head, path, &options, err);
     if (status != PLUCK_OK)
         return status;
-    status = plk_source_open(&c->source, path, false, &trainer->allocator, err);
+    status = plk_source_open(&c->source, path, false, &trainer->memory.allocator, err);
     if (status != PLUCK_OK)
         return status;
     if (c->source.streamed)
         return plk_fail(err, PLUCK_ERR_FORMAT, "%s: a checkpoint can be read only from a file",
                         c->source.label);
     status = plk_safetensors_header_parse(&c->header, c->source.bytes, c->source.size_bytes,
-                                          c->source.label, &trainer->allocator, err);
+                                          c->source.label, &trainer->memory.allocator, err);
     if (status == PLUCK_OK)
         status = check_same(c, trainer, err);
     return status != PLUCK_OK ? status : read_state(c, trainer, err);
@@ -163,7 +151,7 @@ pluck_status pluck_trainer_restore(pluck_trainer *trainer, const char *path, plu
         plk_trainer_shuffle(trainer);
     }
     plk_fp_leave(fp);
-    plk_safetensors_header_free(&c.header, &trainer->allocator);
+    plk_safetensors_header_free(&c.header, &trainer->memory.allocator);
     plk_source_close(&c.source);
     pluck_head_destroy(&c.head);
     return status;

@@ -40,8 +40,8 @@ static const double FLOOR = 0x1p-12;
 static pluck_status push(const pluck_trainer *trainer, plk_visit_list *list, uint32_t node,
                          double target, double weight, pluck_error *err)
 {
-    pluck_status status = plk_grow(&trainer->allocator, &list->visits, &list->capacity, list->n + 1,
-                                   sizeof *list->visits, err);
+    pluck_status status = plk_grow(&trainer->memory.allocator, &list->visits, &list->capacity,
+                                   list->n + 1, sizeof *list->visits, err);
     if (status != PLUCK_OK)
         return status;
     list->visits[list->n++] = (plk_visit){node, (float)target, (float)weight};
@@ -135,57 +135,35 @@ static pluck_status visit_row(pluck_trainer *trainer, uint32_t worker, size_t pl
 /* Added to the sum of squared gradients: a gradient below its root moves a node in proportion. */
 static const double SMALL_SQUARE = 1e-6;
 
-static bool open_worker(const pluck_trainer *trainer, plk_train_worker *w, pluck_status *status,
-                        pluck_error *err)
-{
-    const pluck_allocator *allocator = &trainer->allocator;
-    if (!trainer->data.teacher)
-        return true;
-    w->probs = plk_alloc(allocator, trainer->tree->n_tokens, sizeof *w->probs);
-    w->masses = plk_alloc(allocator, trainer->n_inner, sizeof *w->masses);
-    w->stack = plk_alloc(allocator, trainer->n_inner, sizeof *w->stack);
-    *status = pluck_head_query_create(&w->query, trainer->data.teacher, allocator, err);
-    return w->probs && w->masses && w->stack;
-}
-
 pluck_status plk_train_step_open(pluck_trainer *trainer, pluck_error *err)
 {
-    const pluck_allocator *allocator = &trainer->allocator;
-    size_t n_inner = trainer->n_inner, n_rows = trainer->rows_a_step;
-    trainer->workers = plk_alloc_zero(allocator, trainer->n_workers, sizeof *trainer->workers);
-    trainer->row_visits = plk_alloc(allocator, n_rows, sizeof *trainer->row_visits);
-    trainer->n_of_node = plk_alloc_zero(allocator, n_inner, sizeof *trainer->n_of_node);
-    trainer->touched = plk_alloc(allocator, n_inner, sizeof *trainer->touched);
-    trainer->ends = plk_alloc(allocator, n_inner, sizeof *trainer->ends);
-    trainer->losses = plk_alloc(allocator, n_inner, sizeof *trainer->losses);
-    bool fits = trainer->workers && trainer->row_visits && trainer->n_of_node && trainer->touched &&
-                trainer->ends && trainer->losses;
-    pluck_status status = PLUCK_OK;
-    for (uint32_t i = 0; fits && status == PLUCK_OK && i < trainer->n_workers; i++)
-        fits = open_worker(trainer, &trainer->workers[i], &status, err);
-    if (status != PLUCK_OK)
-        return status;
-    return fits ? PLUCK_OK : plk_fail_nomem(err, n_inner * sizeof *trainer->losses);
+    plk_arrays *memory = &trainer->memory;
+    size_t n_inner = trainer->n_inner;
+    trainer->workers = plk_arrays_add_zero(memory, trainer->n_workers, sizeof *trainer->workers);
+    trainer->row_visits = plk_arrays_add(memory, trainer->rows_a_step, sizeof *trainer->row_visits);
+    trainer->n_of_node = plk_arrays_add_zero(memory, n_inner, sizeof *trainer->n_of_node);
+    trainer->touched = plk_arrays_add(memory, n_inner, sizeof *trainer->touched);
+    trainer->ends = plk_arrays_add(memory, n_inner, sizeof *trainer->ends);
+    trainer->losses = plk_arrays_add(memory, n_inner, sizeof *trainer->losses);
+    pluck_status status = plk_arrays_check(memory, err);
+    for (uint32_t i = 0; trainer->data.teacher && status == PLUCK_OK && i < trainer->n_workers;
+         i++) {
+        plk_train_worker *w = &trainer->workers[i];
+        w->probs = plk_arrays_add(memory, trainer->tree->n_tokens, sizeof *w->probs);
+        w->masses = plk_arrays_add(memory, n_inner, sizeof *w->masses);
+        w->stack = plk_arrays_add(memory, n_inner, sizeof *w->stack);
+        status = pluck_head_query_create(&w->query, trainer->data.teacher, &memory->allocator, err);
+    }
+    return status == PLUCK_OK ? plk_arrays_check(memory, err) : status;
 }
 
 void plk_train_step_free(pluck_trainer *trainer)
 {
-    const pluck_allocator *allocator = &trainer->allocator;
     for (uint32_t i = 0; trainer->workers && i < trainer->n_workers; i++) {
-        plk_train_worker *w = &trainer->workers[i];
-        plk_free(allocator, w->list.visits);
-        pluck_head_query_destroy(&w->query);
-        plk_free(allocator, w->probs);
-        plk_free(allocator, w->masses);
-        plk_free(allocator, w->stack);
+        plk_free(&trainer->memory.allocator, trainer->workers[i].list.visits);
+        pluck_head_query_destroy(&trainer->workers[i].query);
     }
-    plk_free(allocator, trainer->workers);
-    plk_free(allocator, trainer->row_visits);
-    plk_free(allocator, trainer->n_of_node);
-    plk_free(allocator, trainer->touched);
-    plk_free(allocator, trainer->ends);
-    plk_free(allocator, trainer->losses);
-    plk_free(allocator, trainer->examples);
+    plk_free(&trainer->memory.allocator, trainer->examples);
 }
 
 double plk_train_square(const pluck_train_data *data, size_t row)
@@ -235,15 +213,10 @@ static pluck_status gather(pluck_trainer *trainer, size_t n_rows, pluck_error *e
     if (n > UINT32_MAX)
         return plk_fail(err, PLUCK_ERR_NOMEM,
                         "training: one step has %zu examples; at most 2^32 - 1 are possible", n);
-    if (n > trainer->examples_capacity) {
-        plk_free(&trainer->allocator, trainer->examples);
-        trainer->examples_capacity = 0;
-        size_t larger = n + n / 4;
-        trainer->examples = plk_alloc(&trainer->allocator, larger, sizeof *trainer->examples);
-        if (!trainer->examples)
-            return plk_fail_nomem(err, larger * sizeof *trainer->examples);
-        trainer->examples_capacity = larger;
-    }
+    pluck_status status = plk_grow(&trainer->memory.allocator, &trainer->examples,
+                                   &trainer->examples_capacity, n, sizeof *trainer->examples, err);
+    if (status != PLUCK_OK)
+        return status;
     size_t at = 0;
     for (size_t i = 0; i < trainer->n_touched; i++) {
         uint32_t *of_node = &trainer->n_of_node[trainer->touched[i]];

@@ -125,22 +125,18 @@ static void measure(pluck_trainer *trainer)
 
 static pluck_status allocate(pluck_trainer *trainer, pluck_error *err)
 {
-    const pluck_allocator *allocator = &trainer->allocator;
-    size_t n_inner = trainer->n_inner, dim = trainer->data.dim;
-    trainer->nodes = plk_alloc_zero(allocator, n_inner, dim * sizeof *trainer->nodes);
-    trainer->bias = plk_alloc_zero(allocator, n_inner, sizeof *trainer->bias);
-    trainer->squares = plk_alloc_zero(allocator, n_inner, sizeof *trainer->squares);
-    trainer->order = plk_alloc(allocator, trainer->data.n_rows, sizeof *trainer->order);
-    if (!trainer->nodes || !trainer->bias || !trainer->squares || !trainer->order)
-        return plk_fail_nomem(err, n_inner * dim * sizeof *trainer->nodes);
-    if (!trainer->data.targets)
-        return PLUCK_OK;
-    size_t n_nodes = 2 * (size_t)trainer->tree->n_tokens - 1;
-    trainer->parents = plk_alloc(allocator, n_nodes, sizeof *trainer->parents);
-    if (!trainer->parents)
-        return plk_fail_nomem(err, n_nodes * sizeof *trainer->parents);
-    plk_tree_parents(trainer->tree, trainer->parents);
-    return PLUCK_OK;
+    plk_arrays *memory = &trainer->memory;
+    size_t n_inner = trainer->n_inner;
+    trainer->nodes =
+        plk_arrays_add_zero(memory, n_inner, trainer->data.dim * sizeof *trainer->nodes);
+    trainer->bias = plk_arrays_add_zero(memory, n_inner, sizeof *trainer->bias);
+    trainer->squares = plk_arrays_add_zero(memory, n_inner, sizeof *trainer->squares);
+    trainer->order = plk_arrays_add(memory, trainer->data.n_rows, sizeof *trainer->order);
+    if (trainer->data.targets)
+        trainer->parents = plk_arrays_add(memory, 2 * n_inner + 1, sizeof *trainer->parents);
+    if (trainer->parents)
+        plk_tree_parents(trainer->tree, trainer->parents);
+    return plk_arrays_check(memory, err);
 }
 
 /*
@@ -186,20 +182,14 @@ pluck_status plk_train_start_from_head(pluck_trainer *trainer, const pluck_head 
     return PLUCK_OK;
 }
 
-/* The mean of the hidden states. */
-static pluck_status find_centre(const pluck_trainer *trainer, float *centre, pluck_error *err)
+/* The mean of the hidden states. sums: dim numbers, zero at first. */
+static void find_centre(const pluck_train_data *data, double *sums, float *centre)
 {
-    const pluck_train_data *data = &trainer->data;
-    double *sums = plk_alloc_zero(&trainer->allocator, data->dim, sizeof *sums);
-    if (!sums)
-        return plk_fail_nomem(err, data->dim * sizeof *sums);
     for (size_t r = 0; r < data->n_rows; r++)
         for (uint32_t j = 0; j < data->dim; j++)
             sums[j] += (double)data->hidden[r * data->dim + j];
     for (uint32_t j = 0; j < data->dim; j++)
         centre[j] = (float)(sums[j] / (double)data->n_rows);
-    plk_free(&trainer->allocator, sums);
-    return PLUCK_OK;
 }
 
 typedef struct tangent {
@@ -248,27 +238,22 @@ static void set_nodes(pluck_trainer *trainer, tangent *t)
 
 static pluck_status start_from_dense(pluck_trainer *trainer, pluck_error *err)
 {
-    const pluck_allocator *allocator = &trainer->allocator;
+    plk_arrays memory = {.allocator = trainer->memory.allocator};
     size_t dim = trainer->data.dim, n_inner = trainer->n_inner;
+    double *sums = plk_arrays_add_zero(&memory, dim, sizeof *sums);
     tangent t = {
-        .centre = plk_alloc(allocator, 3 * dim, sizeof(float)),
-        .logs = plk_alloc(allocator, 2 * n_inner + 1, sizeof *t.logs),
-        .means = plk_alloc(allocator, n_inner, dim * sizeof *t.means),
+        .centre = plk_arrays_add(&memory, dim, sizeof(float)),
+        .logs = plk_arrays_add(&memory, 2 * n_inner + 1, sizeof *t.logs),
+        .means = plk_arrays_add(&memory, n_inner, dim * sizeof *t.means),
+        .children = {plk_arrays_add(&memory, dim, sizeof(float)),
+                     plk_arrays_add(&memory, dim, sizeof(float))},
     };
-    pluck_status status = PLUCK_OK;
-    if (!t.centre || !t.logs || !t.means) {
-        status = plk_fail_nomem(err, n_inner * dim * sizeof *t.means);
-        goto cleanup;
-    }
-    t.children[0] = t.centre + dim;
-    t.children[1] = t.centre + 2 * dim;
-    status = find_centre(trainer, t.centre, err);
-    if (status == PLUCK_OK)
+    pluck_status status = plk_arrays_check(&memory, err);
+    if (status == PLUCK_OK) {
+        find_centre(&trainer->data, sums, t.centre);
         set_nodes(trainer, &t);
-cleanup:
-    plk_free(allocator, t.centre);
-    plk_free(allocator, t.logs);
-    plk_free(allocator, t.means);
+    }
+    plk_arrays_free(&memory);
     return status;
 }
 
@@ -277,14 +262,14 @@ static pluck_status start(pluck_trainer *trainer, pluck_error *err)
     const pluck_head *teacher = trainer->data.teacher;
     if (trainer->options.start)
         return plk_train_start_from_head(trainer, trainer->options.start, err);
-    if (teacher && teacher->ops->kind == PLUCK_HEAD_DENSE)
+    if (teacher && teacher->kind == PLUCK_HEAD_DENSE)
         return start_from_dense(trainer, err);
     return PLUCK_OK;
 }
 
 static pluck_status prepare(pluck_trainer *trainer, const pluck_tree *tree, pluck_error *err)
 {
-    pluck_status status = plk_tree_copy(&trainer->tree, tree, &trainer->allocator, err);
+    pluck_status status = plk_tree_copy(&trainer->tree, tree, &trainer->memory.allocator, err);
     if (status == PLUCK_OK)
         status = allocate(trainer, err);
     if (status == PLUCK_OK)
@@ -315,14 +300,14 @@ pluck_status pluck_trainer_create(pluck_trainer **out, const pluck_tree *tree,
         status = read_data(&made.data, data, tree, err);
     if (status != PLUCK_OK)
         return status;
-    made.allocator = plk_allocator_or_default(made.options.allocator);
     made.kernels = plk_kernels_get(PLUCK_ISA_BEST);
     made.rows_a_step = made.data.targets ? ROWS_A_STEP : TEACHER_ROWS_A_STEP;
     if (made.rows_a_step > made.data.n_rows)
         made.rows_a_step = made.data.n_rows;
-    pluck_trainer *trainer = plk_alloc_zero(&made.allocator, 1, sizeof *trainer);
+    made.memory.allocator = plk_allocator_or_default(made.options.allocator);
+    pluck_trainer *trainer = plk_arrays_add(&made.memory, 1, sizeof *trainer);
     if (!trainer)
-        return plk_fail_nomem(err, sizeof *trainer);
+        return plk_arrays_check(&made.memory, err);
     *trainer = made;
     plk_fp_state fp = plk_fp_enter();
     measure(trainer);
@@ -338,16 +323,9 @@ void pluck_trainer_destroy(pluck_trainer **trainer)
 {
     if (!trainer || !*trainer)
         return;
-    pluck_trainer *t = *trainer;
-    pluck_allocator allocator = t->allocator;
-    plk_train_step_free(t);
-    plk_free(&allocator, t->nodes);
-    plk_free(&allocator, t->bias);
-    plk_free(&allocator, t->squares);
-    plk_free(&allocator, t->order);
-    plk_free(&allocator, t->parents);
-    pluck_tree_destroy(&t->tree);
-    plk_free(&allocator, t);
+    plk_train_step_free(*trainer);
+    pluck_tree_destroy(&(*trainer)->tree);
+    plk_arrays_free(&(*trainer)->memory);
     *trainer = NULL;
 }
 
@@ -432,23 +410,28 @@ pluck_status pluck_head_create_trained(pluck_head **out, const pluck_trainer *tr
                           .n_rows = trainer->n_inner,
                           .n_cols = trainer->data.dim};
     pluck_head_options options = PLUCK_INIT(pluck_head_options);
-    options.copy = true;
-    options.allocator = &trainer->allocator;
+    options.allocator = &trainer->memory.allocator;
     pluck_status status = pluck_head_create_hierarchical(
         out, trainer->tree, &nodes, trainer->options.without_bias ? NULL : trainer->bias,
         PLUCK_TREE_RIGHT, &options, err);
     if (status != PLUCK_OK)
         return status;
-    float *u = (*out)->copy;
+    plk_arrays *memory = &(*out)->memory;
+    size_t n = (size_t)trainer->n_inner * trainer->data.dim;
+    float *u = plk_arrays_add(memory, n, sizeof *u);
     bool fits = true;
-    for (size_t i = 0; i < (size_t)trainer->n_inner * trainer->data.dim; i++) {
-        u[i] = (float)((double)u[i] / trainer->scale);
+    for (size_t i = 0; u && i < n; i++) {
+        u[i] = (float)((double)trainer->nodes[i] / trainer->scale);
         fits = fits && isfinite(u[i]);
     }
-    if (fits)
-        return PLUCK_OK;
-    pluck_head_destroy(out);
-    return plk_fail(err, PLUCK_ERR_NAN,
-                    "training: a weight is too large for a float; scale the hidden states up by %g",
-                    1 / trainer->scale);
+    (*out)->rows.data = (const unsigned char *)u;
+    status = plk_arrays_check(memory, err);
+    if (!fits)
+        status = plk_fail(
+            err, PLUCK_ERR_NAN,
+            "training: a weight is too large for a float; scale the hidden states up by %g",
+            1 / trainer->scale);
+    if (status != PLUCK_OK)
+        pluck_head_destroy(out);
+    return status;
 }

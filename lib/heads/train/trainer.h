@@ -44,7 +44,7 @@ typedef struct plk_train_worker {
 } plk_train_worker;
 
 struct pluck_trainer {
-    pluck_allocator allocator;
+    plk_arrays memory;
     pluck_tree *tree;
     pluck_train_data data;
     pluck_train_options options; /* defaults filled in; start is not kept */
@@ -91,8 +91,8 @@ void plk_trainer_shuffle(pluck_trainer *trainer);
 pluck_status plk_train_start_from_head(pluck_trainer *trainer, const pluck_head *head,
                                        pluck_error *err);
 
-/* Allocates what steps need besides the nodes. After a failure plk_train_step_free() frees the
- * rest. */
+/* Allocates what steps need besides the nodes. plk_train_step_free() frees what is not in the
+ * trainer's memory. */
 pluck_status plk_train_step_open(pluck_trainer *trainer, pluck_error *err);
 void plk_train_step_free(pluck_trainer *trainer);
 
