@@ -28,6 +28,7 @@ typedef struct brute_force {
     const float *logits;    /* as they came */
     const int32_t *mask;    /* bit i % 32 of word i / 32 is token i, 1 = allowed; or NULL */
     long double scale;      /* product of all 1/t so far */
+    long double scale_off;  /* how far off it may be, relative to it */
     long double mean_slack; /* sum of p * slack: what the sum of exponentials may be off by */
 } brute_force;
 

@@ -32,8 +32,18 @@ void brute_logit_bias(brute_force *row, const brute_context *context)
                              row->items[i].logit + (long double)map->items[b].bias);
 }
 
+/* The logit s x of a token is about to be multiplied by factor. With s off by a part of itself, the
+ * distance factor s x - s b from the best logit s b, which is what p depends on, is off by that
+ * part of factor (s x - s b) + (factor - 1) s b: the first is in the slack already. */
+static void multiply_slack(const brute_force *row, brute_candidate *item, long double factor,
+                           long double best)
+{
+    item->slack = item->slack * fabsl(factor) + fabsl(factor - 1) * fabsl(best) * row->scale_off;
+}
+
 void brute_penalties(brute_force *row, const brute_context *context)
 {
+    long double best = row->items[0].logit;
     int64_t last_n = brute_integer(context, "last_n");
     long double repeat = (long double)brute_number(context, "repeat");
     size_t n =
@@ -49,7 +59,7 @@ void brute_penalties(brute_force *row, const brute_context *context)
         if (count == 0)
             continue;
         long double repeated = item->logit <= 0 ? item->logit * repeat : item->logit / repeat;
-        item->slack *= fmaxl(repeat, 1 / repeat);
+        multiply_slack(row, item, item->logit <= 0 ? repeat : 1 / repeat, best);
         item->slack += fabsl(repeated) * 0x1p-50L;
         brute_change(row, item,
                      repeated - count * (long double)brute_number(context, "frequency") -
@@ -91,6 +101,7 @@ void brute_dynamic_temperature(brute_force *row, const brute_context *context)
         row->items[i].slack = (row->items[i].slack + (best - row->items[i].logit) * off) / t;
         row->items[i].logit /= t;
     }
+    row->scale_off += off;
     row->scale /= t;
 }
 
@@ -221,12 +232,13 @@ void brute_exp_decay_length(brute_force *row, const brute_context *context)
     long double beyond =
         (long double)context->n_history - (long double)brute_integer(context, "start");
     long double power = fminl(powl((long double)brute_number(context, "factor"), beyond), 1e200L);
+    long double best = row->items[0].logit;
     for (size_t t = 0; t < tokens->n && beyond > 0; t++) {
         for (uint32_t i = 0; i < row->n; i++) {
             brute_candidate *item = row->items + i;
             if (item->token != (uint32_t)tokens->items[t])
                 continue;
-            item->slack *= item->logit > 0 ? power : fabsl(2 - power);
+            multiply_slack(row, item, item->logit > 0 ? power : 2 - power, best);
             item->slack += fabsl(item->logit) * power * 1e-12L;
             brute_change(row, item, item->logit * (item->logit > 0 ? power : 2 - power));
         }
