@@ -304,8 +304,9 @@ static int check_count(const targets *t, const source *src, const char *dump_nam
         memcpy(of_targets.axes, axes, of_targets.n_axes * sizeof *axes);
         return source_check_shape(dump_name, &of_rows, t->name, &of_targets);
     }
-    return complain(EXIT_DATA, "%s: has %llu targets, but %s has %llu rows", t->name,
-                    (unsigned long long)n, dump_name, (unsigned long long)src->info.n_rows);
+    return complain(
+        EXIT_DATA, "%s: has %llu targets, but %s has %llu rows; expected one target per row",
+        t->name, (unsigned long long)n, dump_name, (unsigned long long)src->info.n_rows);
 }
 
 int targets_open(targets *t, const char *path, const source *src, const char *dump_name)

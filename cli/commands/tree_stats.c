@@ -58,8 +58,10 @@ static int take_tree(tree_report *r)
         return complain(EXIT_DATA, "%s: is a %s head, which has no tree", flags->call.words[0],
                         pluck_head_kind_name(head_model_info(&r->model).kind));
     if (r->counts && r->n_counts != pluck_tree_n_tokens(r->tree))
-        return complain(EXIT_DATA, "%s: holds %zu counts, the tree has %u tokens", flags->counts,
-                        r->n_counts, (unsigned)pluck_tree_n_tokens(r->tree));
+        return complain(
+            EXIT_DATA,
+            "%s: has %zu counts, but the tree has %u tokens; expected one count per token",
+            flags->counts, r->n_counts, (unsigned)pluck_tree_n_tokens(r->tree));
     return EXIT_DONE;
 }
 

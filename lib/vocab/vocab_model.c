@@ -236,7 +236,8 @@ static pluck_status apply(reader *r)
         return plk_fail(r->err, PLUCK_ERR_FORMAT, "%s: its metadata has no tokenizer.ggml.tokens",
                         r->name);
     if (r->n_types > 0 && r->n_types != v->n)
-        return plk_fail(r->err, PLUCK_ERR_FORMAT, "%s: has %u tokens, but %zu types of tokens",
+        return plk_fail(r->err, PLUCK_ERR_FORMAT,
+                        "%s: has %u tokens, but %zu types of tokens; expected one type per token",
                         r->name, (unsigned)v->n, r->n_types);
     for (size_t id = 0; id < r->n_types; id++) {
         uint64_t type = number_at(r, r->types + 4 * id, 4);
