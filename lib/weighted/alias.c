@@ -48,67 +48,56 @@ void plk_alias_units(pluck_weights weights, double total, uint64_t *units)
     units[largest] += left;
 }
 
-static uint32_t next_light(const uint64_t *units, uint32_t n, uint32_t i)
+static uint32_t next_of(bool heavy, const uint64_t *units, uint32_t n, uint32_t i)
 {
-    while (i < n && units[i] > CELL)
+    while (i < n && (units[i] > CELL) != heavy)
         i++;
     return i;
 }
 
-static uint32_t next_heavy(const uint64_t *units, uint32_t n, uint32_t i)
+/* Of entry i, which has units of it; the rest is another's. */
+static plk_alias_cell cell_of(uint64_t units, uint32_t i, uint32_t other)
 {
-    while (i < n && units[i] <= CELL)
-        i++;
-    return i;
-}
-
-static plk_alias_cell full_cell(uint32_t i)
-{
-    return (plk_alias_cell){.threshold = 0, .alias = i};
+    return units == CELL ? (plk_alias_cell){.threshold = 0, .alias = i}
+                         : (plk_alias_cell){.threshold = (uint32_t)units, .alias = other};
 }
 
 static void sweep(const uint64_t *units, uint32_t n, plk_alias_cell *cells)
 {
-    uint32_t light = next_light(units, n, 0), heavy = next_heavy(units, n, 0);
+    uint32_t light = next_of(false, units, n, 0), heavy = next_of(true, units, n, 0);
     uint64_t left = heavy < n ? units[heavy] : 0;
     while (heavy < n) {
         if (left > CELL) {
-            cells[light] = units[light] == CELL ? full_cell(light)
-                                                : (plk_alias_cell){(uint32_t)units[light], heavy};
+            cells[light] = cell_of(units[light], light, heavy);
             left -= CELL - units[light];
-            light = next_light(units, n, light + 1);
+            light = next_of(false, units, n, light + 1);
             continue;
         }
-        uint32_t next = next_heavy(units, n, heavy + 1);
-        cells[heavy] = left == CELL ? full_cell(heavy) : (plk_alias_cell){(uint32_t)left, next};
+        uint32_t next = next_of(true, units, n, heavy + 1);
+        cells[heavy] = cell_of(left, heavy, next);
         left = next < n ? units[next] - (CELL - left) : 0;
         heavy = next;
     }
     while (light < n) {
-        cells[light] = full_cell(light);
-        light = next_light(units, n, light + 1);
+        cells[light] = cell_of(CELL, light, light);
+        light = next_of(false, units, n, light + 1);
     }
 }
 
 static pluck_status build(pluck_weighted *weighted, pluck_weights weights, double total,
-                          uint32_t n_positive, const char *function, pluck_error *err)
+                          uint32_t n_positive, pluck_error *err)
 {
     (void)n_positive;
-    (void)function;
-    weighted->cells = plk_alloc(&weighted->allocator, weights.n, sizeof *weighted->cells);
-    uint64_t *units = plk_alloc(&weighted->allocator, weights.n, sizeof *units);
+    plk_arrays scratch = {.allocator = weighted->memory.allocator};
+    weighted->cells = plk_arrays_add(&weighted->memory, weights.n, sizeof *weighted->cells);
+    uint64_t *units = plk_arrays_add(&scratch, weights.n, sizeof *units);
+    pluck_status status = plk_arrays_check(&scratch, err);
     if (weighted->cells && units) {
         plk_alias_units(weights, total, units);
         sweep(units, weights.n, weighted->cells);
     }
-    bool fits = weighted->cells && units;
-    plk_free(&weighted->allocator, units);
-    return fits ? PLUCK_OK : plk_fail_nomem(err, weights.n * sizeof *units);
-}
-
-static void free_cells(pluck_weighted *weighted)
-{
-    plk_free(&weighted->allocator, weighted->cells);
+    plk_arrays_free(&scratch);
+    return status;
 }
 
 /* By masks: a branch could not be predicted. */
@@ -191,7 +180,6 @@ const plk_weighted_ops plk_weighted_alias = {
     .kind = PLUCK_WEIGHTED_ALIAS,
     .name = "alias",
     .build = build,
-    .free = free_cells,
     .draw = draw,
     .probability = probability,
     .probabilities = probabilities,

@@ -84,38 +84,28 @@ static void merge(plk_huffman *h, const keyed *order, uint32_t n, double *sums)
 }
 
 static pluck_status build(pluck_weighted *weighted, pluck_weights weights, double total,
-                          uint32_t n_positive, const char *function, pluck_error *err)
+                          uint32_t n_positive, pluck_error *err)
 {
     (void)total;
-    const pluck_allocator *allocator = &weighted->allocator;
+    plk_arrays scratch = {.allocator = weighted->memory.allocator};
     plk_huffman *h = &weighted->huffman;
-    h->weights = plk_alloc(allocator, weights.n, sizeof *h->weights);
-    h->nodes = plk_alloc(allocator, n_positive, sizeof *h->nodes);
-    keyed *items = plk_alloc(allocator, n_positive, sizeof *items);
-    keyed *spare = plk_alloc(allocator, n_positive, sizeof *spare);
-    bool fits = h->weights && h->nodes && items && spare;
-    if (fits) {
+    h->weights = plk_arrays_add(&weighted->memory, weights.n, sizeof *h->weights);
+    h->nodes = plk_arrays_add(&weighted->memory, n_positive, sizeof *h->nodes);
+    keyed *items = plk_arrays_add(&scratch, n_positive, sizeof *items);
+    keyed *spare = plk_arrays_add(&scratch, n_positive, sizeof *spare);
+    pluck_status status = plk_arrays_check(&scratch, err);
+    if (h->nodes && spare) {
         for (uint32_t i = 0; i < weights.n; i++)
             h->weights[i] = plk_weight_at(weights, i) + 0.0; /* -0 becomes 0 */
         gather_positive(h->weights, weights.n, items);
         const keyed *order = sort(items, spare, n_positive);
         /* The sums take the place of the sort's other half: they are half as large. */
         merge(h, order, n_positive, (double *)(void *)(order == items ? spare : items));
+        if (!isfinite(h->total))
+            status = plk_weights_fail_sum(err);
     }
-    plk_free(allocator, items);
-    plk_free(allocator, spare);
-    if (!fits)
-        return plk_fail_nomem(err, n_positive * sizeof *h->nodes);
-    if (isfinite(h->total))
-        return PLUCK_OK;
-    return plk_fail(err, PLUCK_ERR_INVALID,
-                    "%s: the sum of the weights overflows a double; scale them down", function);
-}
-
-static void free_nodes(pluck_weighted *weighted)
-{
-    plk_free(&weighted->allocator, weighted->huffman.weights);
-    plk_free(&weighted->allocator, weighted->huffman.nodes);
+    plk_arrays_free(&scratch);
+    return status;
 }
 
 /* As many draws at once as hide the time that each waits for its next node. */
@@ -185,7 +175,6 @@ const plk_weighted_ops plk_weighted_huffman = {
     .kind = PLUCK_WEIGHTED_HUFFMAN,
     .name = "huffman",
     .build = build,
-    .free = free_nodes,
     .draw = draw,
     .probability = probability,
     .probabilities = probabilities,

@@ -5,6 +5,7 @@
 #ifndef PLK_WEIGHTED_KINDS_H
 #define PLK_WEIGHTED_KINDS_H
 
+#include "base/alloc.h"
 #include "file/file.h"
 
 #include <pluck/weighted.h>
@@ -13,11 +14,10 @@ typedef struct plk_weighted_ops {
     pluck_weighted_kind kind;
     const char *name; /* in files */
 
-    /* From checked weights: their sum, and how many are above 0. Whether it fails or not, free()
-     * releases what it has allocated. function begins the messages. */
+    /* From checked weights: their sum, and how many are above 0. Adds its arrays to the memory of
+     * weighted. PLUCK_ERR_INVALID: the sum overflows, in the order in which it was taken here. */
     pluck_status (*build)(pluck_weighted *weighted, pluck_weights weights, double total,
-                          uint32_t n_positive, const char *function, pluck_error *err);
-    void (*free)(pluck_weighted *weighted);
+                          uint32_t n_positive, pluck_error *err);
 
     void (*draw)(const pluck_weighted *weighted, pluck_pcg64 *rng, size_t n, uint32_t *indices);
     double (*probability)(const pluck_weighted *weighted, uint32_t index);
@@ -42,7 +42,6 @@ typedef struct plk_sum_tree {
     /* levels[0] are the weights, levels[k + 1][i] the sum of levels[k][8 i .. 8 i + 7]; each is
      * padded with zeros to a multiple of 8, but for the root, levels[n_levels][0]. */
     double *levels[PLK_SUM_TREE_MAX_LEVELS];
-    void *memory;
 } plk_sum_tree;
 
 /* A child with this bit is entry child - PLK_HUFFMAN_LEAF, else a node. */
@@ -62,7 +61,7 @@ typedef struct plk_huffman {
 } plk_huffman;
 
 struct pluck_weighted {
-    pluck_allocator allocator;
+    plk_arrays memory;
     const plk_weighted_ops *ops;
     uint32_t n;
     union {
@@ -83,10 +82,13 @@ void plk_sum_tree_set(pluck_weighted *tree, uint32_t index, double weight);
 /* Weight i as a double, exactly. */
 double plk_weight_at(pluck_weights weights, uint32_t i);
 
-/* Refuses what <pluck/weighted.h> says weights must not be; function begins the messages. *total
- * is their sum, within 2^-52 of it; *n_positive is how many are above 0. */
-pluck_status plk_weights_check(pluck_weights weights, const char *function, double *total,
-                               uint32_t *n_positive, pluck_error *err);
+/* Refuses what <pluck/weighted.h> says weights must not be. *total is their sum, within 2^-52 of
+ * it; *n_positive is how many are above 0. */
+pluck_status plk_weights_check(pluck_weights weights, double *total, uint32_t *n_positive,
+                               pluck_error *err);
+
+/* PLUCK_ERR_INVALID: the sum of the weights overflows a double. */
+pluck_status plk_weights_fail_sum(pluck_error *err);
 
 /* The power of two by which a draw multiplies weights with this total: 1, unless the product of
  * total and random number could be subnormal, which would round the ratios of weights away. */

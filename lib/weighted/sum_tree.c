@@ -50,19 +50,18 @@ static size_t lay_out(plk_sum_tree *tree, size_t n, double *memory)
 }
 
 static pluck_status build(pluck_weighted *weighted, pluck_weights weights, double total,
-                          uint32_t n_positive, const char *function, pluck_error *err)
+                          uint32_t n_positive, pluck_error *err)
 {
     (void)total;
     (void)n_positive;
     plk_sum_tree *tree = &weighted->sum_tree;
     size_t n = lay_out(tree, weights.n, NULL) + LINE_BYTES / sizeof(double);
-    tree->memory = plk_alloc_zero(&weighted->allocator, n, sizeof(double));
-    if (!tree->memory)
-        return plk_fail_nomem(err, n * sizeof(double));
-    uintptr_t misaligned = (uintptr_t)tree->memory % LINE_BYTES;
-    unsigned char *aligned =
-        (unsigned char *)tree->memory + (misaligned != 0 ? LINE_BYTES - misaligned : 0);
-    lay_out(tree, weights.n, (double *)(void *)aligned);
+    unsigned char *memory = plk_arrays_add_zero(&weighted->memory, n, sizeof(double));
+    if (!memory)
+        return plk_arrays_check(&weighted->memory, err);
+    uintptr_t misaligned = (uintptr_t)memory % LINE_BYTES;
+    memory += misaligned != 0 ? LINE_BYTES - misaligned : 0;
+    lay_out(tree, weights.n, (double *)(void *)memory);
     for (uint32_t i = 0; i < weights.n; i++)
         tree->levels[0][i] = plk_weight_at(weights, i) + 0.0; /* -0 becomes 0 */
     size_t n_sums = weights.n;
@@ -72,15 +71,7 @@ static pluck_status build(pluck_weighted *weighted, pluck_weights weights, doubl
             tree->levels[level + 1][i] = sum_of(tree->levels[level] + i * FAN);
     }
     /* The sum of plk_weights_check() did not overflow; this one, in a different order, could. */
-    if (isfinite(plk_sum_tree_total(weighted)))
-        return PLUCK_OK;
-    return plk_fail(err, PLUCK_ERR_INVALID,
-                    "%s: the sum of the weights overflows a double; scale them down", function);
-}
-
-static void free_levels(pluck_weighted *weighted)
-{
-    plk_free(&weighted->allocator, weighted->sum_tree.memory);
+    return isfinite(plk_sum_tree_total(weighted)) ? PLUCK_OK : plk_weights_fail_sum(err);
 }
 
 void plk_sum_tree_set(pluck_weighted *weighted, uint32_t index, double weight)
@@ -171,7 +162,6 @@ const plk_weighted_ops plk_weighted_sum_tree = {
     .kind = PLUCK_WEIGHTED_SUM_TREE,
     .name = "sum_tree",
     .build = build,
-    .free = free_levels,
     .draw = draw,
     .probability = probability,
     .probabilities = probabilities,

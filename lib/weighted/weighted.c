@@ -36,41 +36,50 @@ double plk_weight_at(pluck_weights weights, uint32_t i)
     return (double)value;
 }
 
-pluck_status plk_weights_check(pluck_weights weights, const char *function, double *total,
-                               uint32_t *n_positive, pluck_error *err)
+pluck_status plk_weights_fail_sum(pluck_error *err)
+{
+    return plk_fail(
+        err, PLUCK_ERR_INVALID,
+        "pluck_weighted_create: the sum of the weights overflows a double; scale them down");
+}
+
+pluck_status plk_weights_check(pluck_weights weights, double *total, uint32_t *n_positive,
+                               pluck_error *err)
 {
     if (!weights.data)
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s: weights.data must not be NULL", function);
-    if (weights.dtype != PLUCK_F32 && weights.dtype != PLUCK_F64)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "%s: weights.dtype is %d; it must be PLUCK_F32 or PLUCK_F64", function,
-                        (int)weights.dtype);
+                        "pluck_weighted_create: weights.data must not be NULL");
+    if (weights.dtype != PLUCK_F32 && weights.dtype != PLUCK_F64)
+        return plk_fail(
+            err, PLUCK_ERR_INVALID,
+            "pluck_weighted_create: weights.dtype is %d; it must be PLUCK_F32 or PLUCK_F64",
+            (int)weights.dtype);
     if (weights.n == 0 || weights.n > PLUCK_MAX_WEIGHTS)
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s: weights.n is %u; it must be from 1 to 2^30",
-                        function, (unsigned)weights.n);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_weighted_create: weights.n is %u; it must be from 1 to 2^30",
+                        (unsigned)weights.n);
     double sum = 0, lost = 0;
     uint32_t n = 0;
     for (uint32_t i = 0; i < weights.n; i++) {
         double weight = plk_weight_at(weights, i);
-        if (!(weight >= 0 && weight < (double)INFINITY)) {
-            if (isfinite(weight))
-                return plk_fail(err, PLUCK_ERR_INVALID,
-                                "%s: weight %u is %g; weights must not be negative", function,
-                                (unsigned)i, weight);
-            return plk_fail(err, PLUCK_ERR_NAN, "%s: weight %u is %s; weights must be finite",
-                            function, (unsigned)i, isnan(weight) ? "NaN" : "infinite");
-        }
+        if (!isfinite(weight))
+            return plk_fail(err, PLUCK_ERR_NAN,
+                            "pluck_weighted_create: weight %u is %s; weights must be finite",
+                            (unsigned)i, isnan(weight) ? "NaN" : "infinite");
+        if (weight < 0)
+            return plk_fail(err, PLUCK_ERR_INVALID,
+                            "pluck_weighted_create: weight %u is %g; weights must not be negative",
+                            (unsigned)i, weight);
         double next = sum + weight;
         lost += sum >= weight ? (sum - next) + weight : (weight - next) + sum;
         sum = next;
         n += weight > 0;
     }
     if (!isfinite(sum + lost))
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "%s: the sum of the weights overflows a double; scale them down", function);
+        return plk_weights_fail_sum(err);
     if (n == 0)
         return plk_fail(err, PLUCK_ERR_EMPTY,
-                        "%s: all weights are 0; at least one must be positive", function);
+                        "pluck_weighted_create: all weights are 0; at least one must be positive");
     *total = sum + lost;
     *n_positive = n;
     return PLUCK_OK;
@@ -81,23 +90,33 @@ double plk_weights_scale(double total)
     return total < 0x1p-960 ? 0x1p200 : 1.0;
 }
 
+/* One without its arrays; NULL if memory is short. */
+static pluck_weighted *create_empty(const plk_weighted_ops *ops, uint32_t n,
+                                    const pluck_allocator *allocator, pluck_error *err)
+{
+    plk_arrays memory = {.allocator = plk_allocator_or_default(allocator)};
+    pluck_weighted *weighted = plk_arrays_add_zero(&memory, 1, sizeof *weighted);
+    if (weighted)
+        *weighted = (pluck_weighted){.memory = memory, .ops = ops, .n = n};
+    else
+        (void)plk_arrays_check(&memory, err);
+    return weighted;
+}
+
 static pluck_status create(pluck_weighted **out, const plk_weighted_ops *ops, pluck_weights weights,
                            const pluck_allocator *allocator, pluck_error *err)
 {
-    static const char function[] = "pluck_weighted_create";
-    pluck_allocator memory = plk_allocator_or_default(allocator);
     double total;
     uint32_t n_positive;
-    pluck_status status = plk_weights_check(weights, function, &total, &n_positive, err);
+    pluck_status status = plk_weights_check(weights, &total, &n_positive, err);
     if (status != PLUCK_OK)
         return status;
-    pluck_weighted *weighted = plk_alloc_zero(&memory, 1, sizeof *weighted);
+    pluck_weighted *weighted = create_empty(ops, weights.n, allocator, err);
     if (!weighted)
-        return plk_fail_nomem(err, sizeof *weighted);
-    weighted->allocator = memory;
-    weighted->ops = ops;
-    weighted->n = weights.n;
-    status = ops->build(weighted, weights, total, n_positive, function, err);
+        return PLUCK_ERR_NOMEM;
+    status = ops->build(weighted, weights, total, n_positive, err);
+    if (status == PLUCK_OK)
+        status = plk_arrays_check(&weighted->memory, err);
     if (status != PLUCK_OK)
         pluck_weighted_destroy(&weighted);
     *out = weighted;
@@ -121,9 +140,7 @@ void pluck_weighted_destroy(pluck_weighted **weighted)
 {
     if (!weighted || !*weighted)
         return;
-    pluck_allocator allocator = (*weighted)->allocator;
-    (*weighted)->ops->free(*weighted);
-    plk_free(&allocator, *weighted);
+    plk_arrays_free(&(*weighted)->memory);
     *weighted = NULL;
 }
 
@@ -290,30 +307,17 @@ pluck_status pluck_weighted_get(const pluck_weighted *tree, uint32_t index, doub
  * complaints about a caller's array become complaints about the file.
  */
 
-static plk_safetensors_tensor weights_tensor(const double *weights, uint32_t n)
-{
-    return (plk_safetensors_tensor){.name = "weights",
-                                    .dtype = "F64",
-                                    .n_axes = 1,
-                                    .axes = {n},
-                                    .data = weights,
-                                    .size_bytes = n * sizeof *weights};
-}
-
 static plk_safetensors_tensor tensor_of(const pluck_weighted *weighted)
 {
     switch (weighted->ops->kind) {
     case PLUCK_WEIGHTED_SUM_TREE:
-        return weights_tensor(weighted->sum_tree.levels[0], weighted->n);
+        return plk_safetensors_tensor_of("weights", "F64", weighted->sum_tree.levels[0],
+                                         weighted->n, 0);
     case PLUCK_WEIGHTED_HUFFMAN:
-        return weights_tensor(weighted->huffman.weights, weighted->n);
+        return plk_safetensors_tensor_of("weights", "F64", weighted->huffman.weights, weighted->n,
+                                         0);
     default:
-        return (plk_safetensors_tensor){.name = "cells",
-                                        .dtype = "U32",
-                                        .n_axes = 2,
-                                        .axes = {weighted->n, 2},
-                                        .data = weighted->cells,
-                                        .size_bytes = weighted->n * sizeof *weighted->cells};
+        return plk_safetensors_tensor_of("cells", "U32", weighted->cells, weighted->n, 2);
     }
 }
 
@@ -332,7 +336,7 @@ pluck_status pluck_weighted_save(const pluck_weighted *weighted, const char *pat
                                           {"kind", weighted->ops->name}};
     plk_safetensors_tensor tensor = tensor_of(weighted);
     return plk_safetensors_write(path, notes, sizeof notes / sizeof *notes, &tensor, 1,
-                                 &weighted->allocator, err);
+                                 &weighted->memory.allocator, err);
 }
 
 typedef struct tensor_data {
@@ -379,28 +383,20 @@ static pluck_status find_tensor(const plk_safetensors_header *header, const plk_
 static pluck_status read_cells(pluck_weighted **out, const tensor_data *tensor, const char *label,
                                const pluck_allocator *allocator, pluck_error *err)
 {
-    pluck_allocator memory = plk_allocator_or_default(allocator);
-    pluck_weighted *alias = plk_alloc_zero(&memory, 1, sizeof *alias);
-    plk_alias_cell *cells = plk_alloc(&memory, tensor->n, sizeof *cells);
-    pluck_status status = PLUCK_OK;
-    if (!alias || !cells) {
-        status = plk_fail_nomem(err, sizeof *alias + tensor->n * sizeof *cells);
-        goto cleanup;
-    }
-    memcpy(cells, tensor->bytes, tensor->n * sizeof *cells);
+    pluck_weighted *alias = create_empty(&plk_weighted_alias, tensor->n, allocator, err);
+    if (!alias)
+        return PLUCK_ERR_NOMEM;
+    alias->cells = plk_arrays_add(&alias->memory, tensor->n, sizeof *alias->cells);
+    pluck_status status = plk_arrays_check(&alias->memory, err);
+    if (alias->cells)
+        memcpy(alias->cells, tensor->bytes, tensor->n * sizeof *alias->cells);
     for (uint32_t i = 0; i < tensor->n && status == PLUCK_OK; i++)
-        if (cells[i].alias >= tensor->n)
+        if (alias->cells[i].alias >= tensor->n)
             status = plk_fail(err, PLUCK_ERR_FORMAT, "%s: cell %u names entry %u of %u", label,
-                              (unsigned)i, (unsigned)cells[i].alias, (unsigned)tensor->n);
+                              (unsigned)i, (unsigned)alias->cells[i].alias, (unsigned)tensor->n);
     if (status != PLUCK_OK)
-        goto cleanup;
-    *alias = (pluck_weighted){
-        .allocator = memory, .ops = &plk_weighted_alias, .n = tensor->n, .cells = cells};
+        pluck_weighted_destroy(&alias);
     *out = alias;
-    return PLUCK_OK;
-cleanup:
-    plk_free(&memory, alias);
-    plk_free(&memory, cells);
     return status;
 }
 

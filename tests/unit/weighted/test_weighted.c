@@ -94,7 +94,7 @@ static bool alias_case(uint64_t seed, pluck_isa isa, const void *context)
     pluck_weighted *alias = NULL;
     double total, prob;
     uint32_t n_positive;
-    assert_ok(plk_weights_check(as_doubles(&w), "test", &total, &n_positive, &err));
+    assert_ok(plk_weights_check(as_doubles(&w), &total, &n_positive, &err));
     assert_ok(pluck_weighted_create(&alias, PLUCK_WEIGHTED_ALIAS, as_doubles(&w), NULL, &err));
     plk_alias_units(as_doubles(&w), total, units);
     units_of_cells(alias, from_cells);
