@@ -46,6 +46,7 @@ typedef struct cursor {
     const char *label;
     const uint8_t *bytes;
     uint64_t size_bytes, at;
+    plk_arrays *memory;
     pluck_error *err;
     pluck_status status;
 } cursor;
@@ -123,11 +124,20 @@ static void read_args(cursor *c, plk_fasttext_args *args)
         fail(c, "n-grams need buckets, but there are none");
 }
 
-uint32_t plk_fasttext_hash(const char *text, size_t length)
+/* FNV-1a, 32 bits, over sign-extended bytes. */
+static const uint32_t HASH_FIRST = 2166136261u;
+
+static uint32_t hash_byte(uint32_t hash, char byte)
 {
-    uint32_t hash = PLK_FASTTEXT_HASH_FIRST;
+    uint32_t extended = (uint32_t)(int32_t)(int8_t)byte;
+    return (hash ^ extended) * 16777619u;
+}
+
+static uint32_t hash_of(const char *text, size_t length)
+{
+    uint32_t hash = HASH_FIRST;
     for (size_t i = 0; i < length; i++)
-        hash = plk_fasttext_hash_byte(hash, text[i]);
+        hash = hash_byte(hash, text[i]);
     return hash;
 }
 
@@ -143,12 +153,6 @@ static uint32_t *slot_of(const plk_fasttext_file *file, const char *text, size_t
         if (entry->length == length && memcmp(entry->text, text, length) == 0)
             return slot;
     }
-}
-
-uint32_t plk_fasttext_find(const plk_fasttext_file *file, const char *text, size_t length,
-                           uint32_t hash)
-{
-    return *slot_of(file, text, length, hash) - 1;
 }
 
 /* Of two entries with the same text the later one counts, as in fastText. */
@@ -173,9 +177,103 @@ static void read_entries(cursor *c, plk_fasttext_file *file, uint32_t n)
         if (c->status == PLUCK_OK && entry->count < 0)
             fail(c, "a count is negative");
         if (c->status == PLUCK_OK)
-            *slot_of(file, entry->text, entry->length,
-                     plk_fasttext_hash(entry->text, entry->length)) = i + 1;
+            *slot_of(file, entry->text, entry->length, hash_of(entry->text, entry->length)) = i + 1;
     }
+}
+
+/*
+ * Most lookups are of features that were pruned away, and they are the larger part of the work of
+ * reading a line. The pairs are sorted by from, and the upper bits of from (from >> shift) index
+ * where the pairs with these bits begin. The number of slots is near that of pairs, so that a
+ * lookup reads one or two neighbouring numbers, and a pair in every second case. What is left in a
+ * slot is searched by halves: a map made to crowd into one slot costs log2 n steps, not n.
+ */
+
+enum { SHORT = 16 };
+
+static uint32_t from_of(const plk_fasttext_prune *pair)
+{
+    return (uint32_t)pair->from;
+}
+
+static int by_from(const void *a, const void *b)
+{
+    uint32_t x = from_of(a), y = from_of(b);
+    return (x > y) - (x < y);
+}
+
+static void sort_slot(plk_fasttext_prune *pairs, size_t n)
+{
+    if (n > SHORT) {
+        qsort(pairs, n, sizeof *pairs, by_from);
+        return;
+    }
+    for (size_t i = 1; i < n; i++) {
+        plk_fasttext_prune pair = pairs[i];
+        size_t j = i;
+        for (; j > 0 && from_of(&pairs[j - 1]) > from_of(&pair); j--)
+            pairs[j] = pairs[j - 1];
+        pairs[j] = pair;
+    }
+}
+
+/* Counting sort by slot: firsts[s] is the end of slot s before its pairs are put in from behind,
+ * and its beginning after. */
+static void sort_by_slot(plk_fasttext_prune_map *map, const plk_fasttext_prune *unsorted)
+{
+    for (size_t i = 0; i < map->n; i++)
+        map->firsts[from_of(&unsorted[i]) >> map->shift]++;
+    for (uint32_t s = 1; s <= map->n_slots; s++)
+        map->firsts[s] += map->firsts[s - 1];
+    for (size_t i = map->n; i-- > 0;)
+        map->pairs[--map->firsts[from_of(&unsorted[i]) >> map->shift]] = unsorted[i];
+    for (uint32_t s = 0; s < map->n_slots; s++)
+        sort_slot(map->pairs + map->firsts[s], map->firsts[s + 1] - map->firsts[s]);
+}
+
+/* From the pairs in map->pairs[0 .. n - 1], in any order, n < 2^31, where no from is negative. */
+static void build_map(cursor *c, plk_fasttext_prune_map *map)
+{
+    plk_arrays scratch = {.allocator = c->memory->allocator};
+    uint32_t largest = 0;
+    for (size_t i = 0; i < map->n; i++)
+        largest = from_of(&map->pairs[i]) > largest ? from_of(&map->pairs[i]) : largest;
+    map->n_slots = 1;
+    while (map->n_slots < map->n)
+        map->n_slots *= 2;
+    assert(largest <= INT32_MAX);
+    for (map->shift = 0; largest >> map->shift >= map->n_slots;)
+        map->shift++;
+    map->firsts = plk_arrays_add_zero(c->memory, (size_t)map->n_slots + 1, sizeof *map->firsts);
+    plk_fasttext_prune *unsorted = plk_arrays_add(&scratch, map->n, sizeof *unsorted);
+    c->status = plk_arrays_check(map->firsts ? &scratch : c->memory, c->err);
+    if (c->status == PLUCK_OK) {
+        memcpy(unsorted, map->pairs, map->n * sizeof *unsorted);
+        sort_by_slot(map, unsorted);
+    }
+    for (size_t i = 1; c->status == PLUCK_OK && i < map->n; i++)
+        if (map->pairs[i].from == map->pairs[i - 1].from)
+            fail(c, "a pruned feature is listed twice");
+    plk_arrays_free(&scratch);
+}
+
+/* Where from went, or -1. */
+static int32_t find_pruned(const plk_fasttext_prune_map *map, uint32_t from)
+{
+    uint32_t slot = from >> map->shift;
+    if (slot >= map->n_slots)
+        return -1;
+    uint32_t low = map->firsts[slot], high = map->firsts[slot + 1];
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2, here = from_of(&map->pairs[middle]);
+        if (here == from)
+            return map->pairs[middle].to;
+        if (here < from)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return -1;
 }
 
 static void read_pruned(cursor *c, plk_fasttext_file *file)
@@ -187,7 +285,8 @@ static void read_pruned(cursor *c, plk_fasttext_file *file)
         fail(c, "truncated: pruneidx_size is more than the file holds");
         return;
     }
-    plk_fasttext_prune *pairs = plk_alloc(&file->allocator, (size_t)n, sizeof *pairs);
+    plk_fasttext_prune *pairs = plk_arrays_add(c->memory, (size_t)n, sizeof *pairs);
+    c->status = plk_arrays_check(c->memory, c->err);
     file->pruned = (plk_fasttext_prune_map){.pairs = pairs, .n = (size_t)n};
     for (uint64_t i = 0; pairs && i < n; i++) {
         pairs[i].from = take_i32(c, "a pruned feature");
@@ -195,13 +294,8 @@ static void read_pruned(cursor *c, plk_fasttext_file *file)
         if (pairs[i].from < 0)
             fail(c, "a pruned feature has a negative number");
     }
-    if (c->status != PLUCK_OK)
-        return;
-    bool is_twice = false;
-    if (!pairs || !plk_fasttext_prune_build(&file->pruned, &file->allocator, &is_twice))
-        c->status = plk_fail_nomem(c->err, (size_t)n * sizeof *pairs);
-    if (is_twice)
-        fail(c, "a pruned feature is listed twice");
+    if (c->status == PLUCK_OK)
+        build_map(c, &file->pruned);
 }
 
 static void read_dictionary(cursor *c, plk_fasttext_file *file)
@@ -223,12 +317,9 @@ static void read_dictionary(cursor *c, plk_fasttext_file *file)
     while (n_slots < 2 * (uint64_t)n)
         n_slots *= 2;
     file->slot_mask = (uint32_t)(n_slots - 1);
-    file->entries = plk_alloc(&file->allocator, (size_t)n, sizeof *file->entries);
-    file->slots = plk_alloc_zero(&file->allocator, (size_t)n_slots, sizeof *file->slots);
-    if (!file->entries || !file->slots) {
-        c->status = plk_fail_nomem(c->err, (size_t)n * sizeof *file->entries);
-        return;
-    }
+    file->entries = plk_arrays_add(c->memory, (size_t)n, sizeof *file->entries);
+    file->slots = plk_arrays_add_zero(c->memory, (size_t)n_slots, sizeof *file->slots);
+    c->status = plk_arrays_check(c->memory, c->err);
     read_entries(c, file, (uint32_t)n);
     if (file->n_pruned >= 0)
         read_pruned(c, file);
@@ -312,11 +403,11 @@ static void check_rows(cursor *c, const plk_fasttext_file *file)
 }
 
 pluck_status plk_fasttext_file_read(plk_fasttext_file *file, const char *label,
-                                    const uint8_t *bytes, uint64_t size_bytes,
-                                    const pluck_allocator *allocator, pluck_error *err)
+                                    const uint8_t *bytes, uint64_t size_bytes, plk_arrays *memory,
+                                    pluck_error *err)
 {
-    cursor c = {.label = label, .bytes = bytes, .size_bytes = size_bytes, .err = err};
-    *file = (plk_fasttext_file){.allocator = *allocator};
+    cursor c = {
+        .label = label, .bytes = bytes, .size_bytes = size_bytes, .memory = memory, .err = err};
     read_args(&c, &file->args);
     read_dictionary(&c, file);
     bool quantised = read_integer(&c, 1, "the quantised flag") != 0;
@@ -327,18 +418,7 @@ pluck_status plk_fasttext_file_read(plk_fasttext_file *file, const char *label,
         check_rows(&c, file);
     if (c.status == PLUCK_OK && c.at != size_bytes)
         fail(&c, "oversized: the file continues behind the output matrix");
-    if (c.status != PLUCK_OK)
-        plk_fasttext_file_free(file);
     return c.status;
-}
-
-void plk_fasttext_file_free(plk_fasttext_file *file)
-{
-    plk_free(&file->allocator, file->entries);
-    plk_free(&file->allocator, file->slots);
-    plk_fasttext_prune_free(&file->pruned, &file->allocator);
-    file->entries = NULL;
-    file->slots = NULL;
 }
 
 static float float_at(const uint8_t *values, uint64_t i)
@@ -375,102 +455,157 @@ void plk_fasttext_add_row(const plk_fasttext_matrix *matrix, uint64_t row, float
 }
 
 /*
- * Most lookups are of features that were pruned away, and they are the larger part of the work of
- * reading a line. The pairs are sorted by from, and the upper bits of from (from >> shift) index
- * where the pairs with these bits begin. The number of slots is near that of pairs, so that a
- * lookup reads one or two neighbouring numbers, and a pair in every second case. What is left in a
- * slot is searched by halves: a map made to crowd into one slot costs log2 n steps, not n.
+ * From a line of text to rows of the input matrix: what Dictionary::getLine, addSubwords,
+ * computeSubwords, addWordNgrams and pushHash of fastText 0.9.2 do (dictionary.cc), without making
+ * strings: the hash of a subword grows by one code point at a time.
+ *
+ * Odd but needed:
+ *   - word hashes are kept as i32 and sign-extended to u64 in the mixing of n-grams,
+ *   - a subword of one code point is left out at either end of "<word>",
+ *   - the word "</s>" has no subwords and ends the line, also where the text has it as a word,
+ *   - a pruned model drops all features that its map does not have.
  */
 
-enum { SHORT = 16 };
+static const char end_of_sentence[] = "</s>";
 
-static uint32_t from_of(const plk_fasttext_prune *pair)
+static bool push(const pluck_allocator *allocator, int32_t **items, size_t *n, size_t *capacity,
+                 int32_t item)
 {
-    return (uint32_t)pair->from;
+    if (plk_grow(allocator, items, capacity, *n + 1, sizeof **items, NULL) != PLUCK_OK)
+        return false;
+    (*items)[(*n)++] = item;
+    return true;
 }
 
-static int by_from(const void *a, const void *b)
+static bool push_feature(plk_fasttext_line *line, int32_t feature)
 {
-    uint32_t x = from_of(a), y = from_of(b);
-    return (x > y) - (x < y);
+    return push(&line->allocator, &line->features, &line->n_features, &line->features_capacity,
+                feature);
 }
 
-static void sort_slot(plk_fasttext_prune *pairs, size_t n)
+/* A bucket, which a pruned model maps or drops. */
+static bool push_bucket(plk_fasttext_line *line, const plk_fasttext_file *file, int32_t bucket)
 {
-    if (n > SHORT) {
-        qsort(pairs, n, sizeof *pairs, by_from);
-        return;
+    if (file->n_pruned == 0 || bucket < 0)
+        return true;
+    if (file->n_pruned > 0) {
+        bucket = find_pruned(&file->pruned, (uint32_t)bucket);
+        if (bucket < 0)
+            return true;
     }
-    for (size_t i = 1; i < n; i++) {
-        plk_fasttext_prune pair = pairs[i];
+    return push_feature(line, (int32_t)(file->n_words + (uint32_t)bucket));
+}
+
+static bool is_continuation(char byte)
+{
+    return ((unsigned char)byte & 0xC0u) == 0x80u;
+}
+
+static bool push_subwords(plk_fasttext_line *line, const plk_fasttext_file *file, const char *word,
+                          size_t length)
+{
+    const plk_fasttext_args *args = &file->args;
+    size_t size = length + 2;
+    if (plk_grow(&line->allocator, &line->word, &line->word_capacity, size, 1, NULL) != PLUCK_OK)
+        return false;
+    char *text = line->word; /* "<word>" */
+    text[0] = '<';
+    memcpy(text + 1, word, length);
+    text[length + 1] = '>';
+    for (size_t i = 0; i < size; i++) {
+        if (is_continuation(text[i]))
+            continue;
+        uint32_t hash = HASH_FIRST;
         size_t j = i;
-        for (; j > 0 && from_of(&pairs[j - 1]) > from_of(&pair); j--)
-            pairs[j] = pairs[j - 1];
-        pairs[j] = pair;
+        for (int32_t n = 1; j < size && n <= args->maxn; n++) {
+            do
+                hash = hash_byte(hash, text[j++]);
+            while (j < size && is_continuation(text[j]));
+            if (n < args->minn || (n == 1 && (i == 0 || j == size)))
+                continue;
+            if (!push_bucket(line, file, (int32_t)(hash % (uint32_t)args->bucket)))
+                return false;
+        }
     }
+    return true;
 }
 
-/* Counting sort by slot: firsts[s] is the end of slot s before its pairs are put in from behind,
- * and its beginning after. */
-static void sort_by_slot(plk_fasttext_prune_map *map, const plk_fasttext_prune *unsorted)
+static bool push_word_ngrams(plk_fasttext_line *line, const plk_fasttext_file *file)
 {
-    for (size_t i = 0; i < map->n; i++)
-        map->firsts[from_of(&unsorted[i]) >> map->shift]++;
-    for (uint32_t s = 1; s <= map->n_slots; s++)
-        map->firsts[s] += map->firsts[s - 1];
-    for (size_t i = map->n; i-- > 0;)
-        map->pairs[--map->firsts[from_of(&unsorted[i]) >> map->shift]] = unsorted[i];
-    for (uint32_t s = 0; s < map->n_slots; s++)
-        sort_slot(map->pairs + map->firsts[s], map->firsts[s + 1] - map->firsts[s]);
-}
-
-bool plk_fasttext_prune_build(plk_fasttext_prune_map *map, const pluck_allocator *allocator,
-                              bool *is_twice)
-{
-    uint32_t largest = 0;
-    for (size_t i = 0; i < map->n; i++)
-        largest = from_of(&map->pairs[i]) > largest ? from_of(&map->pairs[i]) : largest;
-    map->n_slots = 1;
-    while (map->n_slots < map->n)
-        map->n_slots *= 2;
-    assert(largest <= INT32_MAX);
-    for (map->shift = 0; largest >> map->shift >= map->n_slots;)
-        map->shift++;
-    map->firsts = plk_alloc_zero(allocator, (size_t)map->n_slots + 1, sizeof *map->firsts);
-    plk_fasttext_prune *unsorted = plk_alloc(allocator, map->n, sizeof *unsorted);
-    *is_twice = false;
-    if (map->firsts && unsorted) {
-        memcpy(unsorted, map->pairs, map->n * sizeof *unsorted);
-        sort_by_slot(map, unsorted);
-        for (size_t i = 1; i < map->n; i++)
-            *is_twice |= map->pairs[i].from == map->pairs[i - 1].from;
+    uint64_t bucket = (uint64_t)file->args.bucket;
+    size_t longest = file->args.word_ngrams > 1 ? (size_t)file->args.word_ngrams : 1;
+    for (size_t i = 0; i < line->n_hashes; i++) {
+        uint64_t hash = (uint64_t)(int64_t)line->hashes[i];
+        for (size_t j = i + 1; j < line->n_hashes && j - i < longest; j++) {
+            hash = hash * 116049371 + (uint64_t)(int64_t)line->hashes[j];
+            if (!push_bucket(line, file, (int32_t)(hash % bucket)))
+                return false;
+        }
     }
-    bool fits = map->firsts && unsorted;
-    plk_free(allocator, unsorted);
-    return fits;
+    return true;
 }
 
-void plk_fasttext_prune_free(plk_fasttext_prune_map *map, const pluck_allocator *allocator)
+static bool push_word(plk_fasttext_line *line, const plk_fasttext_file *file,
+                      const char *label_prefix, const char *word, size_t length, bool is_end)
 {
-    plk_free(allocator, map->pairs);
-    plk_free(allocator, map->firsts);
-    *map = (plk_fasttext_prune_map){.pairs = NULL};
+    uint32_t hash = hash_of(word, length);
+    uint32_t id = *slot_of(file, word, length, hash) - 1; /* UINT32_MAX: unknown */
+    size_t prefix_length = strlen(label_prefix);
+    if (id == UINT32_MAX ? length >= prefix_length && memcmp(word, label_prefix, prefix_length) == 0
+                         : id >= file->n_words)
+        return true;
+    if (id != UINT32_MAX && !push_feature(line, (int32_t)id))
+        return false;
+    if (!is_end && file->args.maxn > 0 && !push_subwords(line, file, word, length))
+        return false;
+    return push(&line->allocator, &line->hashes, &line->n_hashes, &line->hashes_capacity,
+                (int32_t)hash);
 }
 
-int32_t plk_fasttext_prune_find(const plk_fasttext_prune_map *map, uint32_t from)
+static bool is_space(char c)
 {
-    uint32_t slot = from >> map->shift;
-    if (slot >= map->n_slots)
-        return -1;
-    uint32_t low = map->firsts[slot], high = map->firsts[slot + 1];
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2, here = from_of(&map->pairs[middle]);
-        if (here == from)
-            return map->pairs[middle].to;
-        if (here < from)
-            low = middle + 1;
-        else
-            high = middle;
+    return c == ' ' || (c >= '\t' && c <= '\r') || c == '\0';
+}
+
+/* The next word, or false at the end of the text. */
+static bool next_word(const char *text, size_t size, size_t *at, const char **word, size_t *length)
+{
+    while (*at < size && is_space(text[*at])) {
+        if (text[(*at)++] == '\n') {
+            *word = end_of_sentence;
+            *length = sizeof end_of_sentence - 1;
+            return true;
+        }
     }
-    return -1;
+    *word = text + *at;
+    while (*at < size && !is_space(text[*at]))
+        (*at)++;
+    *length = (size_t)(text + *at - *word);
+    /* A separator is used up with its word, except the newline. */
+    if (*at < size && text[*at] != '\n' && *length > 0)
+        (*at)++;
+    return *length > 0;
+}
+
+pluck_status plk_fasttext_line_read(plk_fasttext_line *line, const plk_fasttext_file *file,
+                                    const char *label_prefix, const char *text, size_t size_bytes,
+                                    size_t *used_bytes, pluck_error *err)
+{
+    size_t at = 0, length = 0;
+    const char *word = NULL;
+    bool fits = true, is_end = false;
+    line->n_features = 0;
+    line->n_hashes = 0;
+    while (fits && !is_end && next_word(text, size_bytes, &at, &word, &length)) {
+        is_end = length == sizeof end_of_sentence - 1 && memcmp(word, end_of_sentence, length) == 0;
+        fits = push_word(line, file, label_prefix, word, length, is_end);
+    }
+    if (fits)
+        fits = push_word_ngrams(line, file);
+    if (!fits)
+        return plk_fail(err, PLUCK_ERR_NOMEM,
+                        "out of memory: the features of a text of %zu bytes could not be kept",
+                        size_bytes);
+    *used_bytes = at;
+    return PLUCK_OK;
 }

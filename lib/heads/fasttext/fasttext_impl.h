@@ -25,16 +25,6 @@ typedef struct plk_fasttext_prune_map {
     uint32_t n_slots, shift;
 } plk_fasttext_prune_map;
 
-/* The pairs are those of map->pairs[0 .. n - 1], in any order, which the map keeps; n < 2^31, and
- * no from is negative. False if memory is short. *is_twice: whether a from is there twice. */
-bool plk_fasttext_prune_build(plk_fasttext_prune_map *map, const pluck_allocator *allocator,
-                              bool *is_twice);
-
-void plk_fasttext_prune_free(plk_fasttext_prune_map *map, const pluck_allocator *allocator);
-
-/* Where from went, or -1. */
-int32_t plk_fasttext_prune_find(const plk_fasttext_prune_map *map, uint32_t from);
-
 /*
  * The file: arguments, dictionary, matrices
  */
@@ -67,7 +57,6 @@ typedef struct plk_fasttext_matrix {
 } plk_fasttext_matrix;
 
 typedef struct plk_fasttext_file {
-    pluck_allocator allocator;
     plk_fasttext_args args;
     uint32_t n_words, n_labels;
     plk_fasttext_entry *entries; /* words, then labels */
@@ -78,26 +67,11 @@ typedef struct plk_fasttext_file {
     plk_fasttext_matrix input, output;
 } plk_fasttext_file;
 
-/* Reads bytes, which must outlive *file; label names them in messages. On failure nothing is
- * held. */
+/* Reads bytes, which must outlive *file; label names them in messages. What it allocates it adds to
+ * memory. */
 pluck_status plk_fasttext_file_read(plk_fasttext_file *file, const char *label,
-                                    const uint8_t *bytes, uint64_t size_bytes,
-                                    const pluck_allocator *allocator, pluck_error *err);
-void plk_fasttext_file_free(plk_fasttext_file *file);
-
-/* FNV-1a, 32 bits, over sign-extended bytes; begins with PLK_FASTTEXT_HASH_FIRST. */
-#define PLK_FASTTEXT_HASH_FIRST 2166136261u
-uint32_t plk_fasttext_hash(const char *text, size_t length);
-
-static inline uint32_t plk_fasttext_hash_byte(uint32_t hash, char byte)
-{
-    uint32_t extended = (uint32_t)(int32_t)(int8_t)byte;
-    return (hash ^ extended) * 16777619u;
-}
-
-/* The entry with this text and hash, or UINT32_MAX. */
-uint32_t plk_fasttext_find(const plk_fasttext_file *file, const char *text, size_t length,
-                           uint32_t hash);
+                                    const uint8_t *bytes, uint64_t size_bytes, plk_arrays *memory,
+                                    pluck_error *err);
 
 /* Adds row row to sum[n_cols], in float, as fastText does. */
 void plk_fasttext_add_row(const plk_fasttext_matrix *matrix, uint64_t row, float *sum);
@@ -127,7 +101,7 @@ pluck_status plk_fasttext_line_read(plk_fasttext_line *line, const plk_fasttext_
  */
 
 struct pluck_fasttext {
-    pluck_allocator allocator;
+    plk_arrays memory;
     plk_source source;
     plk_fasttext_file file;
     char *label_prefix;
@@ -144,7 +118,7 @@ typedef struct plk_fasttext_scored {
 } plk_fasttext_scored;
 
 struct pluck_fasttext_query {
-    pluck_allocator allocator;
+    plk_arrays memory;
     const pluck_fasttext *model;
     pluck_head_query *head_query;
     plk_fasttext_line line;
@@ -153,12 +127,5 @@ struct pluck_fasttext_query {
     double *exact;                   /* n_outputs: their scores before rounding */
     plk_fasttext_scored *candidates; /* n_outputs */
 };
-
-/* Whether the outputs are a distribution. */
-static inline bool plk_fasttext_is_distribution(const pluck_fasttext *model)
-{
-    return model->file.args.loss == PLUCK_FASTTEXT_HS ||
-           model->file.args.loss == PLUCK_FASTTEXT_SOFTMAX;
-}
 
 #endif
