@@ -28,18 +28,15 @@ pluck_status plk_tree_check_size(const char *what, uint32_t n_tokens, pluck_erro
 pluck_status plk_tree_alloc(pluck_tree **out, uint32_t n_tokens, const pluck_allocator *allocator,
                             pluck_error *err)
 {
-    pluck_allocator memory = plk_allocator_or_default(allocator);
-    pluck_tree *tree = plk_alloc_zero(&memory, 1, sizeof *tree);
-    if (!tree)
-        return plk_fail_nomem(err, sizeof *tree);
-    size_t n = 2 * (size_t)(n_tokens - 1);
-    tree->allocator = memory;
-    tree->n_tokens = n_tokens;
-    tree->children = plk_alloc(&memory, n, sizeof *tree->children);
-    if (!tree->children) {
-        plk_free(&memory, tree);
-        return plk_fail_nomem(err, n * sizeof *tree->children);
+    plk_arrays memory = {.allocator = plk_allocator_or_default(allocator)};
+    pluck_tree *tree = plk_arrays_add(&memory, 1, sizeof *tree);
+    int32_t *children = plk_arrays_add(&memory, 2 * (size_t)(n_tokens - 1), sizeof *tree->children);
+    pluck_status status = plk_arrays_check(&memory, err);
+    if (status != PLUCK_OK) {
+        plk_arrays_free(&memory);
+        return status;
     }
+    *tree = (pluck_tree){.memory = memory, .n_tokens = n_tokens, .children = children};
     *out = tree;
     return PLUCK_OK;
 }
@@ -58,14 +55,48 @@ void pluck_tree_destroy(pluck_tree **tree)
 {
     if (!tree || !*tree)
         return;
-    pluck_allocator allocator = (*tree)->allocator;
-    plk_free(&allocator, (*tree)->children);
-    plk_free(&allocator, *tree);
+    plk_arrays_free(&(*tree)->memory);
     *tree = NULL;
 }
 
-/* Inner node i covers the leaves [begin, end): the nodes are made from the root down, so that they
- * count backward, and the ranges that still need a node form a queue. */
+/* The nodes are made from the root down, so that they count backward, and the ranges that still
+ * need a node form a queue. */
+pluck_status plk_tree_from_ranges(pluck_tree **out, uint32_t n_tokens, plk_tree_split split,
+                                  void *context, const pluck_allocator *allocator, pluck_error *err)
+{
+    typedef struct range {
+        uint32_t begin, end;
+    } range;
+    pluck_allocator memory = plk_allocator_or_default(allocator);
+    range *ranges = plk_alloc(&memory, n_tokens, sizeof *ranges);
+    if (!ranges)
+        return plk_fail_nomem(err, n_tokens * sizeof *ranges);
+    pluck_status status = plk_tree_alloc(out, n_tokens, allocator, err);
+    uint32_t n_ranges = 1;
+    ranges[0] = (range){0, n_tokens};
+    for (uint32_t i = 0; status == PLUCK_OK && i + 1 < n_tokens; i++) {
+        range whole = ranges[i];
+        uint32_t middle = split(context, whole.begin, whole.end);
+        const range parts[2] = {{whole.begin, middle}, {middle, whole.end}};
+        for (size_t side = 0; side < 2; side++) {
+            int32_t *child = &(*out)->children[2 * (size_t)(n_tokens - 2 - i) + side];
+            *child = (int32_t)parts[side].begin;
+            if (parts[side].end - parts[side].begin > 1) {
+                *child = (int32_t)(2 * n_tokens - 2 - n_ranges);
+                ranges[n_ranges++] = parts[side];
+            }
+        }
+    }
+    plk_free(&memory, ranges);
+    return status;
+}
+
+static uint32_t halve(void *context, uint32_t begin, uint32_t end)
+{
+    (void)context;
+    return begin + (end - begin + 1) / 2;
+}
+
 pluck_status pluck_tree_create_balanced(pluck_tree **out, uint32_t n_tokens,
                                         const pluck_allocator *allocator, pluck_error *err)
 {
@@ -75,36 +106,7 @@ pluck_status pluck_tree_create_balanced(pluck_tree **out, uint32_t n_tokens,
     pluck_status status = plk_tree_check_size("pluck_tree_create_balanced", n_tokens, err);
     if (status != PLUCK_OK)
         return status;
-    typedef struct range {
-        uint32_t begin, end;
-    } range;
-    pluck_allocator memory = plk_allocator_or_default(allocator);
-    pluck_tree *tree = NULL;
-    range *ranges = plk_alloc(&memory, n_tokens, sizeof *ranges);
-    if (!ranges)
-        return plk_fail_nomem(err, n_tokens * sizeof *ranges);
-    status = plk_tree_alloc(&tree, n_tokens, allocator, err);
-    if (status != PLUCK_OK)
-        goto cleanup;
-    uint32_t n_ranges = 1;
-    ranges[0] = (range){0, n_tokens};
-    for (uint32_t i = 0; i + 1 < n_tokens; i++) {
-        range whole = ranges[i];
-        uint32_t middle = whole.begin + (whole.end - whole.begin + 1) / 2;
-        const range parts[2] = {{whole.begin, middle}, {middle, whole.end}};
-        for (size_t side = 0; side < 2; side++) {
-            int32_t *child = &tree->children[2 * (size_t)(n_tokens - 2 - i) + side];
-            *child = (int32_t)parts[side].begin;
-            if (parts[side].end - parts[side].begin > 1) {
-                *child = (int32_t)(2 * n_tokens - 2 - n_ranges);
-                ranges[n_ranges++] = parts[side];
-            }
-        }
-    }
-    *out = tree;
-cleanup:
-    plk_free(&memory, ranges);
-    return status;
+    return plk_tree_from_ranges(out, n_tokens, halve, NULL, allocator, err);
 }
 
 /* n - 1 nodes with two children each, every child below its parent and used once: that is 2 n - 2
@@ -279,7 +281,7 @@ pluck_status pluck_tree_get_stats(const pluck_tree *tree, const int64_t *counts,
         status = total_of(counts, n, &total, err);
     if (status != PLUCK_OK)
         return status;
-    uint32_t *depths = plk_alloc(&tree->allocator, 2 * (size_t)n - 1, sizeof *depths);
+    uint32_t *depths = plk_alloc(&tree->memory.allocator, 2 * (size_t)n - 1, sizeof *depths);
     if (!depths)
         return plk_fail_nomem(err, (2 * (size_t)n - 1) * sizeof *depths);
     plk_fp_state fp = plk_fp_enter();
@@ -291,7 +293,7 @@ pluck_status pluck_tree_get_stats(const pluck_tree *tree, const int64_t *counts,
     for (uint32_t t = 0; t < n; t++)
         if (depths[t] < known.n_histogram)
             known.histogram[depths[t]]++;
-    plk_free(&tree->allocator, depths);
+    plk_free(&tree->memory.allocator, depths);
     return PLK_WRITE_STRUCT(stats, &known, "stats", pluck_tree_stats, err);
 }
 

@@ -21,7 +21,7 @@
 
 /* Node numbers: leaves 0 .. n_tokens - 1, inner nodes n_tokens .. 2 n_tokens - 2. */
 struct pluck_tree {
-    pluck_allocator allocator;
+    plk_arrays memory;
     uint32_t n_tokens;
     int32_t *children; /* [n_tokens - 1][2]; a child's number is below its parent's */
 };
@@ -36,6 +36,13 @@ pluck_status plk_tree_check_size(const char *what, uint32_t n_tokens, pluck_erro
 /* The same tree in memory of its own. */
 pluck_status plk_tree_copy(pluck_tree **out, const pluck_tree *tree,
                            const pluck_allocator *allocator, pluck_error *err);
+
+/* A tree of ranges: an inner node covers the leaves [begin, end), at least two, and split says
+ * where those of its right child begin. n_tokens in [1, PLUCK_MAX_VOCAB]. */
+typedef uint32_t (*plk_tree_split)(void *context, uint32_t begin, uint32_t end);
+pluck_status plk_tree_from_ranges(pluck_tree **out, uint32_t n_tokens, plk_tree_split split,
+                                  void *context, const pluck_allocator *allocator,
+                                  pluck_error *err);
 
 /* parents[child] = parent, for all nodes but the root; parents[root] = root. 2 n_tokens - 1
  * numbers. */

@@ -8,9 +8,8 @@
  * sixteenth of either end: a chain of outliers would make a tree as deep as it has leaves, and the
  * work quadratic.
  *
- * The vectors of a node are a range of one array; the ranges that still need a node form a queue,
- * as in pluck_tree_create_balanced(). Sums are in double in the order of the range, dot products
- * are those of the kernel table, the sort is total: the same tree on every machine.
+ * The vectors of a node are a range of one array. Sums are in double in the order of the range, dot
+ * products are those of the kernel table, the sort is total: the same tree on every machine.
  */
 #include "heads/heads.h"
 
@@ -35,17 +34,13 @@ typedef struct projected {
     uint32_t token;
 } projected;
 
-typedef struct range {
-    uint32_t begin, end;
-} range;
-
 typedef struct clustering {
     const plk_kernels *kernels;
     const unsigned char *vectors;
     size_t stride_bytes;
     uint32_t n, dim;
+    pluck_pcg64 rng;
     projected *items;
-    range *ranges;
     double *sums;      /* [2][dim] */
     float *direction;  /* [dim] */
     float *centres[2]; /* [dim] */
@@ -62,14 +57,13 @@ static const float *vector_of(const clustering *c, uint32_t item)
 }
 
 /* One vector by chance, and the one farthest from it; false if all are the same. */
-static bool choose_centres(clustering *c, range r, pluck_pcg64 *rng)
+static bool choose_centres(clustering *c, uint32_t begin, uint32_t end)
 {
-    uint32_t n = r.end - r.begin;
-    uint32_t first = r.begin + (uint32_t)pluck_pcg64_below(rng, n);
+    uint32_t first = begin + (uint32_t)pluck_pcg64_below(&c->rng, end - begin);
     uint32_t farthest = first;
     double largest = 0;
     memcpy(c->centres[0], vector_of(c, first), c->dim * sizeof(float));
-    for (uint32_t i = r.begin; i < r.end; i++) {
+    for (uint32_t i = begin; i < end; i++) {
         const float *x = vector_of(c, i);
         for (uint32_t j = 0; j < c->dim; j++)
             c->direction[j] = x[j] - c->centres[0][j];
@@ -84,24 +78,24 @@ static bool choose_centres(clustering *c, range r, pluck_pcg64 *rng)
 }
 
 /* Projects the range on the line between the centres; returns the threshold. */
-static double project(clustering *c, range r)
+static double project(clustering *c, uint32_t begin, uint32_t end)
 {
     for (uint32_t j = 0; j < c->dim; j++)
         c->direction[j] = c->centres[1][j] - c->centres[0][j];
     double threshold = (c->kernels->dot_f32(c->direction, c->centres[0], c->dim) +
                         c->kernels->dot_f32(c->direction, c->centres[1], c->dim)) /
                        2;
-    for (uint32_t i = r.begin; i < r.end; i++)
+    for (uint32_t i = begin; i < end; i++)
         c->items[i].at = c->kernels->dot_f32(c->direction, vector_of(c, i), c->dim);
     return threshold;
 }
 
 /* The means of the two sides; how many are on the right. */
-static uint32_t move_centres(clustering *c, range r, double threshold)
+static uint32_t move_centres(clustering *c, uint32_t begin, uint32_t end, double threshold)
 {
     uint32_t n_side[2] = {0, 0};
     memset(c->sums, 0, 2 * (size_t)c->dim * sizeof *c->sums);
-    for (uint32_t i = r.begin; i < r.end; i++) {
+    for (uint32_t i = begin; i < end; i++) {
         size_t side = c->items[i].at > threshold;
         const float *x = vector_of(c, i);
         double *sum = c->sums + side * c->dim;
@@ -124,56 +118,35 @@ static int ascending(const void *a, const void *b)
 }
 
 /* Puts the range in order; returns where the right side begins. */
-static uint32_t split(clustering *c, range r, pluck_pcg64 *rng)
+static uint32_t split(void *context, uint32_t begin, uint32_t end)
 {
-    uint32_t n = r.end - r.begin;
+    clustering *c = context;
+    uint32_t n = end - begin;
     uint32_t n_left = n / 2;
-    bool apart = choose_centres(c, r, rng);
+    bool apart = choose_centres(c, begin, end);
     if (apart) {
-        double threshold = project(c, r);
+        double threshold = project(c, begin, end);
         uint32_t n_right = 0;
         for (int round = 0; round < MAX_ROUNDS; round++) {
             uint32_t before = n_right;
-            n_right = move_centres(c, r, threshold);
-            threshold = project(c, r);
+            n_right = move_centres(c, begin, end, threshold);
+            threshold = project(c, begin, end);
             /* The count is a cheap sign of rest; a round that only swaps vectors costs little. */
             if (n_right == before)
                 break;
         }
         n_left = 0;
-        for (uint32_t i = r.begin; i < r.end; i++)
+        for (uint32_t i = begin; i < end; i++)
             n_left += c->items[i].at <= threshold;
     } else {
-        for (uint32_t i = r.begin; i < r.end; i++)
+        for (uint32_t i = begin; i < end; i++)
             c->items[i].at = 0;
     }
-    qsort(c->items + r.begin, n, sizeof *c->items, ascending);
+    qsort(c->items + begin, n, sizeof *c->items, ascending);
     uint32_t least = (n + MIN_SHARE - 1) / MIN_SHARE;
     n_left = n_left < least ? least : n_left;
     n_left = n_left > n - least ? n - least : n_left;
-    return r.begin + n_left;
-}
-
-static void build(clustering *c, uint64_t seed, int32_t *children)
-{
-    uint32_t n = c->n;
-    pluck_pcg64 rng;
-    pluck_pcg64_seed(&rng, seed, 0, 0);
-    uint32_t n_ranges = 1;
-    c->ranges[0] = (range){0, n};
-    for (uint32_t i = 0; i + 1 < n; i++) {
-        range whole = c->ranges[i];
-        uint32_t middle = split(c, whole, &rng);
-        const range parts[2] = {{whole.begin, middle}, {middle, whole.end}};
-        for (size_t side = 0; side < 2; side++) {
-            int32_t *child = &children[2 * (size_t)(n - 2 - i) + side];
-            *child = (int32_t)c->items[parts[side].begin].token;
-            if (parts[side].end - parts[side].begin > 1) {
-                *child = (int32_t)(2 * n - 2 - n_ranges);
-                c->ranges[n_ranges++] = parts[side];
-            }
-        }
-    }
+    return begin + n_left;
 }
 
 /* Fills in what says where the vectors are. */
@@ -202,30 +175,6 @@ static pluck_status read_vectors(clustering *c, const pluck_matrix *vectors, plu
     return PLUCK_OK;
 }
 
-static void free_scratch(clustering *c, const pluck_allocator *memory)
-{
-    plk_free(memory, c->items);
-    plk_free(memory, c->ranges);
-    plk_free(memory, c->sums);
-    plk_free(memory, c->direction);
-    plk_free(memory, c->centres[0]);
-    plk_free(memory, c->centres[1]);
-}
-
-static pluck_status alloc_scratch(clustering *c, const pluck_allocator *memory, pluck_error *err)
-{
-    c->items = plk_alloc(memory, c->n, sizeof *c->items);
-    c->ranges = plk_alloc(memory, c->n, sizeof *c->ranges);
-    c->sums = plk_alloc(memory, 2 * (size_t)c->dim, sizeof *c->sums);
-    c->direction = plk_alloc(memory, c->dim, sizeof(float));
-    c->centres[0] = plk_alloc(memory, c->dim, sizeof(float));
-    c->centres[1] = plk_alloc(memory, c->dim, sizeof(float));
-    if (c->items && c->ranges && c->sums && c->direction && c->centres[0] && c->centres[1])
-        return PLUCK_OK;
-    free_scratch(c, memory);
-    return plk_fail_nomem(err, c->n * sizeof *c->items);
-}
-
 pluck_status pluck_tree_create_clustered(pluck_tree **out, const pluck_matrix *vectors,
                                          uint64_t seed, const pluck_allocator *allocator,
                                          pluck_error *err)
@@ -234,21 +183,31 @@ pluck_status pluck_tree_create_clustered(pluck_tree **out, const pluck_matrix *v
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "pluck_tree_create_clustered: out and vectors must not be NULL");
     *out = NULL;
-    pluck_allocator memory = plk_allocator_or_default(allocator);
+    plk_arrays memory = {.allocator = plk_allocator_or_default(allocator)};
     clustering c = {.kernels = plk_kernels_get(PLUCK_ISA_BEST)};
     pluck_status status = read_vectors(&c, vectors, err);
-    if (status == PLUCK_OK)
-        status = alloc_scratch(&c, &memory, err);
     if (status != PLUCK_OK)
         return status;
-    status = plk_tree_alloc(out, c.n, allocator, err);
+    c.items = plk_arrays_add(&memory, c.n, sizeof *c.items);
+    c.sums = plk_arrays_add(&memory, 2 * (size_t)c.dim, sizeof *c.sums);
+    c.direction = plk_arrays_add(&memory, c.dim, sizeof(float));
+    c.centres[0] = plk_arrays_add(&memory, c.dim, sizeof(float));
+    c.centres[1] = plk_arrays_add(&memory, c.dim, sizeof(float));
+    status = plk_arrays_check(&memory, err);
+    for (uint32_t i = 0; status == PLUCK_OK && i < c.n; i++)
+        c.items[i] = (projected){0, i};
     if (status == PLUCK_OK) {
         plk_fp_state fp = plk_fp_enter();
-        for (uint32_t i = 0; i < c.n; i++)
-            c.items[i] = (projected){0, i};
-        build(&c, seed, (*out)->children);
+        pluck_pcg64_seed(&c.rng, seed, 0, 0);
+        status = plk_tree_from_ranges(out, c.n, split, &c, allocator, err);
         plk_fp_leave(fp);
     }
-    free_scratch(&c, &memory);
+    /* Leaves have the numbers of their places so far. */
+    for (size_t i = 0; status == PLUCK_OK && i < 2 * (size_t)(c.n - 1); i++) {
+        int32_t *child = &(*out)->children[i];
+        if ((uint32_t)*child < c.n)
+            *child = (int32_t)c.items[*child].token;
+    }
+    plk_arrays_free(&memory);
     return status;
 }

@@ -85,27 +85,21 @@ pluck_status pluck_tree_create_huffman(pluck_tree **out, const int64_t *counts, 
         status = check_counts(counts, n_tokens, err);
     if (status != PLUCK_OK)
         return status;
-    pluck_allocator memory = plk_allocator_or_default(allocator);
-    pluck_tree *tree = NULL;
-    counted *sorted = plk_alloc(&memory, n_tokens, sizeof *sorted);
-    uint32_t *order = plk_alloc(&memory, n_tokens, sizeof *order);
-    int64_t *sums = plk_alloc(&memory, n_tokens, sizeof *sums);
-    if (!sorted || !order || !sums)
-        status = plk_fail_nomem(err, n_tokens * sizeof *sorted);
-    else
-        status = plk_tree_alloc(&tree, n_tokens, allocator, err);
-    if (status != PLUCK_OK)
-        goto cleanup;
-    for (uint32_t t = 0; t < n_tokens; t++)
-        sorted[t] = (counted){counts[t], t};
-    qsort(sorted, n_tokens, sizeof *sorted, descending);
-    for (uint32_t t = 0; t < n_tokens; t++)
-        order[t] = sorted[t].token;
-    plk_tree_huffman_merge(counts, order, n_tokens, sums, tree->children);
-    *out = tree;
-cleanup:
-    plk_free(&memory, sorted);
-    plk_free(&memory, order);
-    plk_free(&memory, sums);
+    plk_arrays memory = {.allocator = plk_allocator_or_default(allocator)};
+    counted *sorted = plk_arrays_add(&memory, n_tokens, sizeof *sorted);
+    uint32_t *order = plk_arrays_add(&memory, n_tokens, sizeof *order);
+    int64_t *sums = plk_arrays_add(&memory, n_tokens, sizeof *sums);
+    status = plk_arrays_check(&memory, err);
+    if (status == PLUCK_OK)
+        status = plk_tree_alloc(out, n_tokens, allocator, err);
+    if (status == PLUCK_OK) {
+        for (uint32_t t = 0; t < n_tokens; t++)
+            sorted[t] = (counted){counts[t], t};
+        qsort(sorted, n_tokens, sizeof *sorted, descending);
+        for (uint32_t t = 0; t < n_tokens; t++)
+            order[t] = sorted[t].token;
+        plk_tree_huffman_merge(counts, order, n_tokens, sums, (*out)->children);
+    }
+    plk_arrays_free(&memory);
     return status;
 }
