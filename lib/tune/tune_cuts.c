@@ -83,7 +83,6 @@ typedef struct cut_result {
 } cut_result;
 
 typedef struct cutter {
-    pluck_allocator allocator;
     double beta;
     pluck_tune_cut *cuts;  /* the counts, target_kept and tokens_kept, while rows are taken */
     plk_exact_sum *masses; /* [n] of mass_kept */
@@ -321,26 +320,6 @@ static pluck_status check(double temperature, const pluck_tune_cut *cuts, size_t
     return PLUCK_OK;
 }
 
-static pluck_status open_cutter(cutter *c, const pluck_tune_cut *cuts, uint64_t n_hardest,
-                                pluck_error *err)
-{
-    if (c->n > 0) {
-        c->cuts = plk_alloc_zero(&c->allocator, c->n, sizeof *c->cuts);
-        c->masses = plk_alloc_zero(&c->allocator, c->n, sizeof *c->masses);
-    }
-    if (c->n > 0 && (!c->cuts || !c->masses))
-        return plk_fail_nomem(err, c->n * sizeof *c->masses);
-    for (size_t i = 0; i < c->n; i++)
-        c->cuts[i] = (pluck_tune_cut){.kind = cuts[i].kind, .setting = cuts[i].setting};
-    for (int kind = 0; kind < N_KINDS && n_hardest > 0; kind++) {
-        c->hardest[kind].capacity = (size_t)n_hardest;
-        c->hardest[kind].values = plk_alloc(&c->allocator, (size_t)n_hardest, sizeof(double));
-        if (!c->hardest[kind].values)
-            return plk_fail_nomem(err, (size_t)n_hardest * sizeof(double));
-    }
-    return PLUCK_OK;
-}
-
 static void publish(const cutter *c, pluck_tune_cut *cuts)
 {
     for (size_t i = 0; i < c->n; i++) {
@@ -358,13 +337,16 @@ pluck_status plk_tune_cuts(const pluck_tune_data *data, double temperature, pluc
     pluck_status status = plk_tune_check(data, &rows, err);
     if (status != PLUCK_OK)
         return status;
-    cutter c = {.allocator = plk_allocator_or_default(data->allocator),
-                .beta = 1 / temperature,
-                .n = n,
-                .has_targets = plk_tune_has_targets(data)};
-    status = check(temperature, cuts, n, keep, needed != NULL, c.has_targets, err);
+    bool has_targets = plk_tune_has_targets(data);
+    status = check(temperature, cuts, n, keep, needed != NULL, has_targets, err);
     if (status != PLUCK_OK)
         return status;
+    plk_arrays memory = {.allocator = plk_allocator_or_default(data->allocator)};
+    cutter c = {.beta = 1 / temperature,
+                .n = n,
+                .has_targets = has_targets,
+                .cuts = plk_arrays_add(&memory, n, sizeof *c.cuts),
+                .masses = plk_arrays_add_zero(&memory, n, sizeof *c.masses)};
     plk_tune_pass pass = {.data = data,
                           .work = work,
                           .result_bytes = sizeof(cut_result) + 2 * n * sizeof(double),
@@ -372,20 +354,22 @@ pluck_status plk_tune_cuts(const pluck_tune_data *data, double temperature, pluc
                           .take = take,
                           .user = &c,
                           .total = rows};
+    for (size_t i = 0; c.cuts && i < n; i++)
+        c.cuts[i] = (pluck_tune_cut){.kind = cuts[i].kind, .setting = cuts[i].setting};
     /* Fewer rows than expected may be lost when some have no target: never more. */
-    status = open_cutter(&c, cuts, needed ? losable(rows, keep) + 1 : 0, err);
+    size_t n_hardest = needed ? (size_t)losable(rows, keep) + 1 : 0;
+    for (int kind = 0; needed && kind < N_KINDS; kind++)
+        c.hardest[kind] = (largest){.capacity = n_hardest,
+                                    .values = plk_arrays_add(&memory, n_hardest, sizeof(double))};
+    status = plk_arrays_check(&memory, err);
     if (status == PLUCK_OK)
         status = plk_tune_pass_run(&pass, err);
     if (status == PLUCK_OK && c.rows == 0)
         status = plk_fail(err, PLUCK_ERR_INVALID, "no row has a target");
-    if (status == PLUCK_OK) {
+    if (status == PLUCK_OK)
         publish(&c, cuts);
-        if (needed)
-            answer(&c, keep, needed);
-    }
-    plk_free(&c.allocator, c.cuts);
-    plk_free(&c.allocator, c.masses);
-    for (int kind = 0; kind < N_KINDS; kind++)
-        plk_free(&c.allocator, c.hardest[kind].values);
+    if (status == PLUCK_OK && needed)
+        answer(&c, keep, needed);
+    plk_arrays_free(&memory);
     return status;
 }

@@ -240,25 +240,12 @@ static void take(void *user, uint64_t row, const void *result)
         resamples_add(f->resamples, row, g + f->n - RESAMPLE_NODES);
 }
 
-static pluck_status open_calibrations(fitter *f, pluck_error *err)
-{
-    f->calibrations = plk_alloc_zero(&f->allocator, f->n, sizeof *f->calibrations);
-    if (!f->calibrations)
-        return plk_fail_nomem(err, f->n * sizeof *f->calibrations);
-    for (size_t i = 0; i < f->n; i++) {
-        pluck_status status = plk_calibration_open(&f->calibrations[i], &f->options.binning,
-                                                   f->rows_expected, &f->allocator, err);
-        if (status != PLUCK_OK)
-            return status;
-    }
-    return PLUCK_OK;
-}
-
 /* Reads all rows at the betas of the n points; then value is a mean (the ECE, exp of the mean), the
  * rest are sums. */
 static pluck_status run_pass(fitter *f, pluck_error *err)
 {
     bool is_ece = f->options.objective == PLUCK_TUNE_ECE;
+    plk_arrays memory = {.allocator = f->allocator};
     uint64_t done = f->n_passes * f->rows_expected, expected = N_PASSES;
     plk_tune_pass pass = {.data = f->data,
                           .half = f->options.half,
@@ -274,7 +261,10 @@ static pluck_status run_pass(fitter *f, pluck_error *err)
         f->sums[i] = (point_sums){0};
     f->rows = 0;
     f->n_passes++;
-    pluck_status status = is_ece ? open_calibrations(f, err) : PLUCK_OK;
+    if (is_ece)
+        f->calibrations =
+            plk_calibrations_open(&memory, f->n, &f->options.binning, f->rows_expected);
+    pluck_status status = plk_arrays_check(&memory, err);
     if (status == PLUCK_OK)
         status = plk_tune_pass_run(&pass, err);
     if (status == PLUCK_OK && f->rows == 0)
@@ -290,10 +280,7 @@ static pluck_status run_pass(fitter *f, pluck_error *err)
         if (f->options.objective == PLUCK_TUNE_PERPLEXITY)
             p->value = plk_exp(p->value);
     }
-    for (size_t i = 0; f->calibrations && i < f->n; i++)
-        plk_calibration_close(&f->calibrations[i]);
-    plk_free(&f->allocator, f->calibrations);
-    f->calibrations = NULL;
+    plk_arrays_free(&memory);
     if (pass.stride == 1)
         f->all_rows = f->rows;
     return status;

@@ -5,6 +5,7 @@
 #ifndef PLK_TUNE_IMPL_H
 #define PLK_TUNE_IMPL_H
 
+#include "base/alloc.h"
 #include "base/exact_sum.h"
 #include "simd/kernels.h"
 
@@ -62,7 +63,6 @@ double plk_tune_brier(const plk_tune_moments *moments);
 
 /* The bins of one temperature while rows come in. */
 typedef struct plk_calibration {
-    pluck_allocator allocator;
     uint32_t n_bins;
     bool closed_left;
     pluck_tune_bin *bins;           /* accuracy: the number of correct rows until finished */
@@ -74,12 +74,9 @@ typedef struct plk_calibration {
 /* How many bins a binning means; 0 if it is not valid. */
 uint32_t plk_binning_count(const pluck_tune_binning *binning);
 
-/* rows: how many will come. plk_calibration_close() is due in any case, and allowed for an object
- * that is all zero. */
-pluck_status plk_calibration_open(plk_calibration *c, const pluck_tune_binning *binning,
-                                  uint64_t rows, const pluck_allocator *allocator,
-                                  pluck_error *err);
-void plk_calibration_close(plk_calibration *c);
+/* n of them, with their arrays added to memory; rows: how many will come. NULL if it is short. */
+plk_calibration *plk_calibrations_open(plk_arrays *memory, size_t n,
+                                       const pluck_tune_binning *binning, uint64_t rows);
 
 void plk_calibration_add(plk_calibration *c, double confidence, bool is_correct);
 

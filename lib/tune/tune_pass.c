@@ -24,7 +24,7 @@ typedef struct worker_memory {
 
 typedef struct runner {
     const plk_tune_pass *pass;
-    pluck_allocator allocator;
+    plk_arrays memory;
     worker_memory *workers;
     uint32_t n_workers;
     uint32_t n_batch;     /* rows per batch */
@@ -85,43 +85,25 @@ static pluck_status runner_open(runner *run, const plk_tune_pass *pass, pluck_er
 {
     size_t n_vocab = info_of(pass->data->dump).n_vocab;
     size_t n_blocks = (n_vocab + PLK_BLOCK - 1) / PLK_BLOCK;
-    *run = (runner){.pass = pass, .allocator = plk_allocator_or_default(pass->data->allocator)};
-    uint32_t n_workers = pass->data->parallel ? pass->data->parallel->n_workers : 1;
-    run->n_batch = n_workers * ROWS_PER_WORKER;
-    run->workers = plk_alloc_zero(&run->allocator, n_workers, sizeof *run->workers);
-    run->results = plk_alloc(&run->allocator, run->n_batch, pass->result_bytes);
-    run->is_left = plk_alloc_zero(&run->allocator, run->n_batch, sizeof *run->is_left);
-    run->has_targets = plk_tune_has_targets(pass->data);
-    if (!run->workers || !run->results || !run->is_left)
-        return plk_fail_nomem(err, run->n_batch * pass->result_bytes);
-    for (; run->n_workers < n_workers; run->n_workers++) {
-        worker_memory *w = &run->workers[run->n_workers];
-        size_t n_x = n_blocks * PLK_BLOCK + PLK_SLACK;
-        size_t n_scratch = n_blocks * PLK_BLOCK * pass->scratch_per_logit;
+    plk_arrays *memory = &run->memory;
+    *run = (runner){.pass = pass,
+                    .memory = {.allocator = plk_allocator_or_default(pass->data->allocator)},
+                    .n_workers = pass->data->parallel ? pass->data->parallel->n_workers : 1,
+                    .has_targets = plk_tune_has_targets(pass->data)};
+    run->n_batch = run->n_workers * ROWS_PER_WORKER;
+    run->workers = plk_arrays_add_zero(memory, run->n_workers, sizeof *run->workers);
+    run->results = plk_arrays_add(memory, run->n_batch, pass->result_bytes);
+    run->is_left = plk_arrays_add_zero(memory, run->n_batch, sizeof *run->is_left);
+    for (uint32_t i = 0; run->workers && i < run->n_workers; i++) {
+        worker_memory *w = &run->workers[i];
         w->row.kernels = plk_kernels_get(pass->data->isa);
-        w->row.x = plk_alloc(&run->allocator, n_x, sizeof(float));
-        w->row.block_max = plk_alloc(&run->allocator, n_blocks, sizeof(float));
-        w->scratch = plk_alloc(&run->allocator, n_scratch, sizeof *w->scratch);
-        w->read = plk_alloc(&run->allocator, n_vocab, sizeof(float));
-        if (!w->row.x || !w->row.block_max || !w->scratch || !w->read) {
-            run->n_workers++;
-            return plk_fail_nomem(err, (n_x > n_scratch ? n_x : n_scratch) * sizeof(float));
-        }
+        w->row.x = plk_arrays_add(memory, n_blocks * PLK_BLOCK + PLK_SLACK, sizeof(float));
+        w->row.block_max = plk_arrays_add(memory, n_blocks, sizeof(float));
+        w->scratch = plk_arrays_add(memory, n_blocks * PLK_BLOCK * pass->scratch_per_logit,
+                                    sizeof *w->scratch);
+        w->read = plk_arrays_add(memory, n_vocab, sizeof(float));
     }
-    return PLUCK_OK;
-}
-
-static void runner_close(runner *run)
-{
-    for (uint32_t i = 0; i < run->n_workers; i++) {
-        plk_free(&run->allocator, run->workers[i].row.x);
-        plk_free(&run->allocator, run->workers[i].row.block_max);
-        plk_free(&run->allocator, run->workers[i].scratch);
-        plk_free(&run->allocator, run->workers[i].read);
-    }
-    plk_free(&run->allocator, run->workers);
-    plk_free(&run->allocator, run->results);
-    plk_free(&run->allocator, run->is_left);
+    return plk_arrays_check(memory, err);
 }
 
 static pluck_status check_target(const plk_tune_logits *row, pluck_token target, uint64_t index,
@@ -144,14 +126,12 @@ static pluck_status do_row(const runner *run, worker_memory *w, uint64_t index, 
 {
     const pluck_tune_data *data = run->pass->data;
     pluck_dump_row read = PLUCK_INIT(pluck_dump_row);
-    *is_left = false;
     pluck_status status = pluck_dump_read(data->dump, index, w->read, &read, err);
     if (status == PLUCK_OK && data->targets)
         status = pluck_targets_read(data->targets, index, 1, &read.target, err);
-    if (status == PLUCK_OK && run->has_targets && read.target == PLUCK_NO_TOKEN) {
-        *is_left = true;
+    *is_left = status == PLUCK_OK && run->has_targets && read.target == PLUCK_NO_TOKEN;
+    if (*is_left)
         return PLUCK_OK;
-    }
     if (status == PLUCK_OK)
         status = plk_tune_logits_read(&w->row, read.logits, index, err);
     if (status == PLUCK_OK && run->has_targets)
@@ -203,7 +183,7 @@ pluck_status plk_tune_pass_run(const plk_tune_pass *pass, pluck_error *err)
         if (data->progress)
             data->progress(data->user, pass->done_before + n_done, pass->total);
     }
-    runner_close(&run);
+    plk_arrays_free(&run.memory);
     return status;
 }
 
@@ -214,14 +194,13 @@ typedef struct column {
     double beta;
     pluck_tune_stats stats;
     plk_exact_sum entropy, effective, confidence, nll, brier;
-    plk_calibration calibration;
 } column;
 
 typedef struct measurer {
-    pluck_allocator allocator;
     const pluck_tune_request *request;
     column *columns;
-    pluck_tune_row *row; /* of the row that is being taken */
+    plk_calibration *calibrations; /* one per column */
+    pluck_tune_row *row;           /* of the row that is being taken */
     bool has_targets;
 } measurer;
 
@@ -256,36 +235,33 @@ static void take(void *user, uint64_t row, const void *result)
         plk_exact_sum_add(&c->confidence, r->confidence);
         plk_exact_sum_add(&c->nll, r->nll);
         plk_exact_sum_add(&c->brier, r->brier);
-        plk_calibration_add(&c->calibration, r->confidence, r->is_correct);
+        plk_calibration_add(&m->calibrations[i], r->confidence, r->is_correct);
     }
     if (m->request->row)
         m->request->row(m->request->user, row, m->row);
 }
 
-static void finish(const measurer *m, column *c)
-{
-    pluck_tune_stats *s = &c->stats;
-    double n = (double)s->rows;
-    s->entropy = plk_exact_sum_value(&c->entropy) / n;
-    s->effective = plk_exact_sum_value(&c->effective) / n;
-    s->confidence = plk_exact_sum_value(&c->confidence) / n;
-    s->nll = plk_exact_sum_value(&c->nll) / n;
-    s->brier = plk_exact_sum_value(&c->brier) / n;
-    s->accuracy /= n;
-    s->ece = plk_calibration_finish(&c->calibration);
-    if (!m->has_targets)
-        s->accuracy = s->ece = (double)NAN;
-}
-
-static void publish(const measurer *m)
+static void finish(const measurer *m)
 {
     const pluck_tune_request *request = m->request;
     uint32_t n_bins = plk_binning_count(&request->binning);
     for (size_t i = 0; i < request->n; i++) {
+        const column *c = &m->columns[i];
+        pluck_tune_stats s = c->stats;
+        double n = (double)s.rows;
+        s.entropy = plk_exact_sum_value(&c->entropy) / n;
+        s.effective = plk_exact_sum_value(&c->effective) / n;
+        s.confidence = plk_exact_sum_value(&c->confidence) / n;
+        s.nll = plk_exact_sum_value(&c->nll) / n;
+        s.brier = plk_exact_sum_value(&c->brier) / n;
+        s.accuracy /= n;
+        s.ece = plk_calibration_finish(&m->calibrations[i]);
+        if (!m->has_targets)
+            s.accuracy = s.ece = (double)NAN;
         if (request->stats)
-            request->stats[i] = m->columns[i].stats;
+            request->stats[i] = s;
         if (request->bins)
-            memcpy(request->bins + i * n_bins, m->columns[i].calibration.bins,
+            memcpy(request->bins + i * n_bins, m->calibrations[i].bins,
                    n_bins * sizeof *request->bins);
     }
 }
@@ -304,24 +280,6 @@ static pluck_status check(const pluck_tune_request *request, pluck_error *err)
     return PLUCK_OK;
 }
 
-static pluck_status open_columns(measurer *m, uint64_t rows, pluck_error *err)
-{
-    size_t n = m->request->n;
-    m->columns = plk_alloc_zero(&m->allocator, n, sizeof *m->columns);
-    m->row = plk_alloc(&m->allocator, n, sizeof *m->row);
-    if (!m->columns || !m->row)
-        return plk_fail_nomem(err, n * sizeof *m->columns);
-    for (size_t i = 0; i < n; i++) {
-        m->columns[i].stats.temperature = m->request->temperatures[i];
-        m->columns[i].beta = 1 / m->request->temperatures[i];
-        pluck_status status = plk_calibration_open(&m->columns[i].calibration, &m->request->binning,
-                                                   rows, &m->allocator, err);
-        if (status != PLUCK_OK)
-            return status;
-    }
-    return PLUCK_OK;
-}
-
 pluck_status plk_tune_measure(const pluck_tune_data *data, const pluck_tune_request *request,
                               pluck_error *err)
 {
@@ -331,27 +289,30 @@ pluck_status plk_tune_measure(const pluck_tune_data *data, const pluck_tune_requ
         status = plk_tune_check(data, &rows, err);
     if (status != PLUCK_OK)
         return status;
-    measurer m = {.allocator = plk_allocator_or_default(data->allocator),
-                  .request = request,
+    size_t n = request->n;
+    plk_arrays memory = {.allocator = plk_allocator_or_default(data->allocator)};
+    measurer m = {.request = request,
+                  .columns = plk_arrays_add_zero(&memory, n, sizeof *m.columns),
+                  .calibrations = plk_calibrations_open(&memory, n, &request->binning, rows),
+                  .row = plk_arrays_add(&memory, n, sizeof *m.row),
                   .has_targets = plk_tune_has_targets(data)};
     plk_tune_pass pass = {.data = data,
                           .work = work,
-                          .result_bytes = request->n * sizeof(plk_tune_moments),
+                          .result_bytes = n * sizeof(plk_tune_moments),
                           .take = take,
                           .user = &m,
                           .total = rows};
-    status = open_columns(&m, rows, err);
+    status = plk_arrays_check(&memory, err);
+    for (size_t i = 0; status == PLUCK_OK && i < n; i++) {
+        m.columns[i].stats.temperature = request->temperatures[i];
+        m.columns[i].beta = 1 / request->temperatures[i];
+    }
     if (status == PLUCK_OK)
         status = plk_tune_pass_run(&pass, err);
     if (status == PLUCK_OK && m.columns[0].stats.rows == 0)
         status = plk_fail(err, PLUCK_ERR_INVALID, "no row has a target");
-    for (size_t i = 0; status == PLUCK_OK && i < request->n; i++)
-        finish(&m, &m.columns[i]);
     if (status == PLUCK_OK)
-        publish(&m);
-    for (size_t i = 0; m.columns && i < request->n; i++)
-        plk_calibration_close(&m.columns[i].calibration);
-    plk_free(&m.allocator, m.columns);
-    plk_free(&m.allocator, m.row);
+        finish(&m);
+    plk_arrays_free(&memory);
     return status;
 }

@@ -220,33 +220,25 @@ uint32_t plk_binning_count(const pluck_tune_binning *binning)
     return n <= PLUCK_TUNE_MAX_BINS ? n : 0;
 }
 
-pluck_status plk_calibration_open(plk_calibration *c, const pluck_tune_binning *binning,
-                                  uint64_t rows, const pluck_allocator *allocator, pluck_error *err)
+plk_calibration *plk_calibrations_open(plk_arrays *memory, size_t n,
+                                       const pluck_tune_binning *binning, uint64_t rows)
 {
-    *c = (plk_calibration){.allocator = *allocator,
-                           .n_bins = plk_binning_count(binning),
-                           .closed_left = binning->closed_left};
-    c->bins = plk_alloc_zero(allocator, c->n_bins, sizeof *c->bins);
-    if (binning->equal_mass && rows <= SIZE_MAX)
-        c->confidences = plk_alloc(allocator, (size_t)rows, sizeof *c->confidences);
-    c->confidence_sums = plk_alloc_zero(allocator, c->n_bins, sizeof *c->confidence_sums);
-    if (!c->bins || !c->confidence_sums)
-        return plk_fail_nomem(err, c->n_bins * sizeof *c->confidence_sums);
-    if (binning->equal_mass && !c->confidences)
-        return plk_fail_nomem(err, (size_t)rows * sizeof *c->confidences);
-    for (uint32_t b = 0; b < c->n_bins; b++) {
-        c->bins[b].low = (double)b / c->n_bins;
-        c->bins[b].high = (double)(b + 1) / c->n_bins;
+    uint32_t n_bins = plk_binning_count(binning);
+    plk_calibration *all = plk_arrays_add(memory, n, sizeof *all);
+    for (size_t i = 0; all && i < n; i++) {
+        plk_calibration *c = &all[i];
+        *c = (plk_calibration){.n_bins = n_bins, .closed_left = binning->closed_left};
+        c->bins = plk_arrays_add_zero(memory, n_bins, sizeof *c->bins);
+        c->confidence_sums = plk_arrays_add_zero(memory, n_bins, sizeof *c->confidence_sums);
+        if (binning->equal_mass)
+            c->confidences = plk_arrays_add(memory, rows <= SIZE_MAX ? (size_t)rows : SIZE_MAX,
+                                            sizeof *c->confidences);
+        for (uint32_t b = 0; c->bins && b < n_bins; b++) {
+            c->bins[b].low = (double)b / n_bins;
+            c->bins[b].high = (double)(b + 1) / n_bins;
+        }
     }
-    return PLUCK_OK;
-}
-
-void plk_calibration_close(plk_calibration *c)
-{
-    plk_free(&c->allocator, c->bins);
-    plk_free(&c->allocator, c->confidence_sums);
-    plk_free(&c->allocator, c->confidences);
-    *c = (plk_calibration){0};
+    return memory->failed_bytes == 0 ? all : NULL;
 }
 
 static uint32_t bin_of(const plk_calibration *c, double confidence)
