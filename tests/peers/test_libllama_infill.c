@@ -194,7 +194,7 @@ static void make_row(test_random *random, const vocab_api *v, const void *vocab,
 
 static uint32_t run_pluck(const char *eog, int k, const float x[N], pluck_prob probs[N])
 {
-    char json[1024];
+    char json[1200];
     pluck_config *config = NULL;
     pluck_sampler *sampler = NULL;
     pluck_error err = {.status = PLUCK_OK};
