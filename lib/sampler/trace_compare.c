@@ -77,13 +77,20 @@ static pluck_place place_of(const plk_snapshot *before, plk_key key)
                          plk_snapshot_prob(before, token)};
 }
 
-/* Whether a removed token lies strictly between the logits of two kept ones. */
+/* Whether a removed token lies strictly between the logits of two kept ones, or has the logit of an
+ * end and is better than the token there: a stage with a band keeps the lower of equal tokens. */
 static bool has_gaps(const plk_snapshot *before, const plk_snapshot *after, const extremes *ends)
 {
     float low = plk_key_logit(ends->worst_kept), high = plk_key_logit(ends->best_kept);
-    for (uint32_t t = 0; t < before->n_vocab; t++)
-        if (before->stored[t] > low && before->stored[t] < high && after->stored[t] == -INFINITY)
+    for (uint32_t t = 0; t < before->n_vocab; t++) {
+        float x = before->stored[t];
+        if (x < low || x > high || after->stored[t] > -INFINITY)
+            continue;
+        plk_key key = plk_key_of(x, t);
+        if ((x > low && x < high) || (x == low && key > ends->worst_kept) ||
+            (x == high && key > ends->best_kept))
             return true;
+    }
     return false;
 }
 

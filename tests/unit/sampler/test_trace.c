@@ -252,6 +252,8 @@ static bool fate_agrees(const pluck_trace *trace, const pluck_token_fate *fate)
                 (lacked > 0 || fate->token > r->worst_kept.token);
     else if (r->bound == PLUCK_BOUND_BEST_KEPT)
         right = lacked == upper && lacked <= 0;
+    else if (lacked == 0 && step->logit == r->bound_logit)
+        right = fate->token > r->worst_kept.token; /* a tie at the lower end */
     else
         right = lacked > 0 ? step->logit + lacked <= r->best_kept.logit : lacked >= upper;
     return right ||
