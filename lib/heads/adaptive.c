@@ -12,7 +12,7 @@
  * Draws at inverse temperature beta: a cluster c of n allowed tokens has at most the mass
  * p(c)^beta, or p(c)^beta n^(1 - beta) for beta < 1. Drawn among these bounds and the exact mass
  * of what is expanded, a cluster is expanded and accepted with probability mass / bound; else the
- * draw starts again with the mass in place of the bound (see tree_draw.c, of which this is the
+ * draw starts again with the mass in place of the bound (see hierarchical.c, of which this is the
  * case of depth two).
  */
 #include "heads/heads.h"

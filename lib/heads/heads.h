@@ -196,8 +196,7 @@ typedef struct plk_candidate {
     uint32_t token;
 } plk_candidate;
 
-/* A node of the code tree in a search or a draw; tree_search.c and tree_draw.c say what the fields
- * mean. */
+/* A node of the code tree in a search or a draw; hierarchical.c says what the fields mean. */
 typedef struct plk_tree_entry {
     double logprob;
     double bound;
@@ -328,25 +327,5 @@ pluck_status plk_flat_pick(pluck_head_query *query, plk_selection *selection, do
 
 /* query->scores = W h + b of a dense or differentiated head. */
 pluck_status plk_dense_logits(pluck_head_query *query, const float *hidden, pluck_error *err);
-
-/*
- * Queries of a hierarchical head
- */
-
-/* u . h + b of an inner node, turned so that its sigmoid is the probability of the right child.
- * Counts the dot product. PLUCK_ERR_NAN if it is NaN. */
-pluck_status plk_tree_logit(pluck_head_query *query, const float *hidden, uint32_t node,
-                            double *logit, pluck_error *err);
-
-/* Allowed leaves at or below a node. */
-uint32_t plk_tree_n_allowed(const pluck_head_query *query, uint32_t node);
-
-/* plk_head_ops.select */
-pluck_status plk_tree_select(pluck_head_query *query, const float *hidden, plk_selection *selection,
-                             pluck_error *err);
-
-/* plk_head_ops.sample */
-pluck_status plk_tree_sample(pluck_head_query *query, const float *hidden, plk_sampling *sampling,
-                             pluck_pcg64 *rng, pluck_error *err);
 
 #endif
