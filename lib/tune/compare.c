@@ -1,6 +1,6 @@
 /*
  * Three passes over the two rows, in blocks that are widened to double on the stack, find the
- * maxima, then the normalisers and a heap of the largest logits of a, and then the sums. With z
+ * maxima, then the normalisers and the largest logits of a, and then the sums. With z
  * relative to the maximum and S = sum exp(z), ln p = z - ln S, so that a difference of logarithms
  * is a difference of logits, and equal rows have a divergence of exactly 0. A term p ln(p / q) is
  * finite wherever q is not banned, even where exp() gives 0.
@@ -10,6 +10,7 @@
  */
 #include <pluck/tune.h>
 
+#include "base/alloc.h"
 #include "base/error.h"
 #include "file/array_file.h"
 #include "simd/fp_state.h"
@@ -21,73 +22,49 @@
 enum { BLOCK = 512 };
 
 /*
- * The largest values of a row, and how their order agrees with that of another. A binary heap
- * with the smallest value, of equal ones the highest token, at its root. Spearman's correlation is
- * Pearson's of the ranks (Spearman 1904); tied values share the mean of their ranks, so the short
- * formula with squared differences does not hold. Ranks of at most 100 values are found by
- * comparing all pairs.
+ * The largest values of a row, and how their order agrees with that of another. Candidates are
+ * gathered. When their number is twice the one that is wanted, they are sorted and the smaller half
+ * is dropped; what is not above the smallest one that was kept is not a candidate. Spearman's
+ * correlation is Pearson's of the ranks (Spearman 1904); tied values share the mean of their ranks,
+ * so the short formula with squared differences does not hold. Ranks of at most 100 values are
+ * found by comparing all pairs.
  */
 
-/* All zero is empty. */
+typedef struct ranked {
+    double value;
+    pluck_token token;
+} ranked;
+
 typedef struct ranking {
     size_t n;
-    pluck_token tokens[PLUCK_COMPARE_RANKS];
-    double values[PLUCK_COMPARE_RANKS]; /* a heap: the first is the one to go next */
-    double other[PLUCK_COMPARE_RANKS];  /* of the same tokens in the other row; the caller's */
+    double least; /* values up to this one are not among the largest */
+    ranked items[2 * PLUCK_COMPARE_RANKS];
 } ranking;
 
-/* Whether entry i leaves before entry j. */
-static bool is_less(const ranking *ranks, size_t i, size_t j)
+static bool is_larger(const void *a, const void *b)
 {
-    if (ranks->values[i] != ranks->values[j])
-        return ranks->values[i] < ranks->values[j];
-    return ranks->tokens[i] > ranks->tokens[j];
+    return ((const ranked *)a)->value > ((const ranked *)b)->value;
 }
 
-static void swap(ranking *ranks, size_t i, size_t j)
+/* Of equal values those that came first, with the lower tokens. */
+static void keep_largest(ranking *ranks)
 {
-    pluck_token token = ranks->tokens[i];
-    double value = ranks->values[i];
-    ranks->tokens[i] = ranks->tokens[j];
-    ranks->values[i] = ranks->values[j];
-    ranks->tokens[j] = token;
-    ranks->values[j] = value;
+    ranked scratch[2 * PLUCK_COMPARE_RANKS];
+    plk_sort(ranks->items, scratch, ranks->n, sizeof *ranks->items, is_larger);
+    if (ranks->n < PLUCK_COMPARE_RANKS)
+        return;
+    ranks->n = PLUCK_COMPARE_RANKS;
+    ranks->least = ranks->items[ranks->n - 1].value;
 }
 
-static void sift_down(ranking *ranks)
-{
-    for (size_t i = 0;;) {
-        size_t least = i;
-        for (size_t child = 2 * i + 1; child <= 2 * i + 2 && child < ranks->n; child++)
-            if (is_less(ranks, child, least))
-                least = child;
-        if (least == i)
-            return;
-        swap(ranks, i, least);
-        i = least;
-    }
-}
-
-/* Keeps the value if it is one of the largest so far; -inf is none. Tokens come in ascending
- * order. */
+/* Tokens come in ascending order; -inf is none of the largest. */
 static void ranks_add(ranking *ranks, pluck_token token, double value)
 {
-    if (value == -(double)INFINITY)
+    if (value <= ranks->least)
         return;
-    if (ranks->n == PLUCK_COMPARE_RANKS) {
-        /* Of equal values the one that came first, with the lower token, stays. */
-        if (value <= ranks->values[0])
-            return;
-        ranks->tokens[0] = token;
-        ranks->values[0] = value;
-        sift_down(ranks);
-        return;
-    }
-    size_t i = ranks->n++;
-    ranks->tokens[i] = token;
-    ranks->values[i] = value;
-    for (; i > 0 && is_less(ranks, i, (i - 1) / 2); i = (i - 1) / 2)
-        swap(ranks, i, (i - 1) / 2);
+    ranks->items[ranks->n++] = (ranked){value, token};
+    if (ranks->n == 2 * PLUCK_COMPARE_RANKS)
+        keep_largest(ranks);
 }
 
 /* Each value becomes its rank, from 1 for the smallest. */
@@ -106,16 +83,15 @@ static void to_ranks(double *values, size_t n)
         values[i] = ranks[i];
 }
 
-/* Spearman's correlation of values and other; changes both. */
-static double ranks_correlation(ranking *ranks)
+/* Spearman's correlation of n values; changes both. */
+static double ranks_correlation(double *a, double *b, size_t n)
 {
-    size_t n = ranks->n;
     double mean = 0.5 * ((double)n + 1.0);
     double xx = 0.0, yy = 0.0, xy = 0.0;
-    to_ranks(ranks->values, n);
-    to_ranks(ranks->other, n);
+    to_ranks(a, n);
+    to_ranks(b, n);
     for (size_t i = 0; i < n; i++) {
-        double x = ranks->values[i] - mean, y = ranks->other[i] - mean;
+        double x = a[i] - mean, y = b[i] - mean;
         xx += x * x;
         yy += y * y;
         xy += x * y;
@@ -281,7 +257,8 @@ static pluck_status compare_rows(pluck_logits a, pluck_logits b, pluck_token tar
                                  pluck_comparison *out, pluck_error *err)
 {
     side x = {.logits = a}, y = {.logits = b};
-    ranking ranks = {.n = 0};
+    ranking ranks = {.least = -(double)INFINITY};
+    double of_a[PLUCK_COMPARE_RANKS], of_b[PLUCK_COMPARE_RANKS];
     pluck_status status = check(a, b, target, out, err);
     if (status == PLUCK_OK)
         status = find_max(&x, "the first row", err);
@@ -293,9 +270,12 @@ static pluck_status compare_rows(pluck_logits a, pluck_logits b, pluck_token tar
     find_sum(&x, &ranks);
     find_sum(&y, NULL);
     add_all(&x, &y, &result);
-    for (size_t i = 0; i < ranks.n; i++)
-        ranks.other[i] = value_at(&b, ranks.tokens[i]);
-    result.rank_correlation = ranks_correlation(&ranks);
+    keep_largest(&ranks);
+    for (size_t i = 0; i < ranks.n; i++) {
+        of_a[i] = ranks.items[i].value;
+        of_b[i] = value_at(&b, ranks.items[i].token);
+    }
+    result.rank_correlation = ranks_correlation(of_a, of_b, ranks.n);
     result.top_prob_a = plk_exp(-x.log_sum);
     result.top_prob_b = plk_exp(-y.log_sum);
     result.nll_a = nll_of(&x, target);
@@ -306,8 +286,5 @@ static pluck_status compare_rows(pluck_logits a, pluck_logits b, pluck_token tar
 pluck_status pluck_compare_rows(pluck_logits a, pluck_logits b, pluck_token target,
                                 pluck_comparison *result, pluck_error *err)
 {
-    plk_fp_state fp = plk_fp_enter();
-    pluck_status status = compare_rows(a, b, target, result, err);
-    plk_fp_leave(fp);
-    return status;
+    PLK_RETURN_IN_FP(compare_rows(a, b, target, result, err));
 }

@@ -11,7 +11,7 @@
  *   top_k k        fewer than k tokens come before it
  * So each row needs one number per kind, and larger numbers are harder. The tightest setting with
  * which a fraction of the targets survives is a quantile of them near the upper end, so the largest
- * few are kept in a heap.
+ * few are kept: whenever their number has doubled, they are sorted and the smaller half is dropped.
  */
 #include "tune/tune_impl.h"
 
@@ -25,55 +25,29 @@
 
 enum { N_KINDS = PLUCK_TUNE_N_CUT_KINDS, DIGIT_BITS = 11, N_DIGITS = 1 << DIGIT_BITS };
 
-/*
- * The largest values of a long series, in little memory: for quantiles near its upper end. A
- * binary heap of fixed capacity, the smallest value at its root.
- */
-
-/* A heap whose root is the smallest value kept. */
+/* The largest values of a long series. */
 typedef struct largest {
-    double *values;
-    size_t n, capacity; /* capacity >= 1 */
+    double *values; /* room for 2 capacity, and for sorting them */
+    size_t n, capacity;
 } largest;
 
-/* Puts value where the root was, among n values, and lets it sink. */
-static void sink(double *values, size_t n, double value)
+static bool is_larger(const void *a, const void *b)
 {
-    size_t at = 0;
-    for (size_t child = 1; child < n; child = 2 * at + 1) {
-        if (child + 1 < n && values[child + 1] < values[child])
-            child++;
-        if (values[child] >= value)
-            break;
-        values[at] = values[child];
-        at = child;
-    }
-    values[at] = value;
+    return *(const double *)a > *(const double *)b;
 }
 
-static void largest_add(largest *heap, double value)
+/* Puts the largest into descending order. */
+static void largest_sort(largest *l)
 {
-    if (heap->n == heap->capacity) {
-        if (value > heap->values[0])
-            sink(heap->values, heap->n, value);
-        return;
-    }
-    size_t at = heap->n++;
-    while (at > 0 && heap->values[(at - 1) / 2] > value) {
-        heap->values[at] = heap->values[(at - 1) / 2];
-        at = (at - 1) / 2;
-    }
-    heap->values[at] = value;
+    plk_sort(l->values, l->values + 2 * l->capacity, l->n, sizeof *l->values, is_larger);
+    l->n = l->n < l->capacity ? l->n : l->capacity;
 }
 
-/* Puts what is kept into descending order; nothing may be added after it. */
-static void largest_sort(largest *heap)
+static void largest_add(largest *l, double value)
 {
-    for (size_t n = heap->n; n > 1; n--) {
-        double smallest = heap->values[0];
-        sink(heap->values, n - 1, heap->values[n - 1]);
-        heap->values[n - 1] = smallest;
-    }
+    if (l->n == 2 * l->capacity)
+        largest_sort(l);
+    l->values[l->n++] = value;
 }
 
 /* What a row says. */
@@ -359,8 +333,9 @@ pluck_status plk_tune_cuts(const pluck_tune_data *data, double temperature, pluc
     /* Fewer rows than expected may be lost when some have no target: never more. */
     size_t n_hardest = needed ? (size_t)losable(rows, keep) + 1 : 0;
     for (int kind = 0; needed && kind < N_KINDS; kind++)
-        c.hardest[kind] = (largest){.capacity = n_hardest,
-                                    .values = plk_arrays_add(&memory, n_hardest, sizeof(double))};
+        c.hardest[kind] =
+            (largest){.capacity = n_hardest,
+                      .values = plk_arrays_add(&memory, n_hardest, 4 * sizeof(double))};
     status = plk_arrays_check(&memory, err);
     if (status == PLUCK_OK)
         status = plk_tune_pass_run(&pass, err);
