@@ -165,17 +165,10 @@ static double probability(const pluck_weighted *weighted, uint32_t index)
     return weighted->huffman.weights[index] / weighted->huffman.total;
 }
 
-static void probabilities(const pluck_weighted *weighted, double *probs)
-{
-    for (uint32_t i = 0; i < weighted->n; i++)
-        probs[i] = probability(weighted, i);
-}
-
 const plk_weighted_ops plk_weighted_huffman = {
     .kind = PLUCK_WEIGHTED_HUFFMAN,
     .name = "huffman",
     .build = build,
     .draw = draw,
     .probability = probability,
-    .probabilities = probabilities,
 };

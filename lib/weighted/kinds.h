@@ -21,6 +21,7 @@ typedef struct plk_weighted_ops {
 
     void (*draw)(const pluck_weighted *weighted, pluck_pcg64 *rng, size_t n, uint32_t *indices);
     double (*probability)(const pluck_weighted *weighted, uint32_t index);
+    /* All at once; NULL: one by one. */
     void (*probabilities)(const pluck_weighted *weighted, double *probs);
 } plk_weighted_ops;
 

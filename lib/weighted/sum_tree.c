@@ -90,12 +90,6 @@ static double probability(const pluck_weighted *weighted, uint32_t index)
     return weighted->sum_tree.levels[0][index] / plk_sum_tree_total(weighted);
 }
 
-static void probabilities(const pluck_weighted *weighted, double *probs)
-{
-    for (uint32_t i = 0; i < weighted->n; i++)
-        probs[i] = probability(weighted, i);
-}
-
 /* Which of the 8 parts, of which one is above 0, the target lies in; *target goes down into it. */
 static uint32_t find_part(const double *parts, double *target)
 {
@@ -164,5 +158,4 @@ const plk_weighted_ops plk_weighted_sum_tree = {
     .build = build,
     .draw = draw,
     .probability = probability,
-    .probabilities = probabilities,
 };

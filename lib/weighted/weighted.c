@@ -247,7 +247,10 @@ pluck_status pluck_weighted_probabilities(const pluck_weighted *weighted, double
     if (is_empty(weighted))
         return fail_empty(function, err);
     plk_fp_state fp = plk_fp_enter();
-    weighted->ops->probabilities(weighted, probs);
+    if (weighted->ops->probabilities)
+        weighted->ops->probabilities(weighted, probs);
+    for (uint32_t i = 0; !weighted->ops->probabilities && i < weighted->n; i++)
+        probs[i] = weighted->ops->probability(weighted, i);
     plk_fp_leave(fp);
     return PLUCK_OK;
 }
