@@ -11,9 +11,9 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/scalar_math.h"
 #include "base/text.h"
 #include "file/file.h"
-#include "simd/scalar_math.h"
 
 enum { MAX_DEPTH = 64 };
 

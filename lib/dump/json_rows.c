@@ -14,9 +14,9 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/scalar_math.h"
 #include "base/text.h"
 #include "dump/reader.h"
-#include "simd/scalar_math.h"
 #include "json/json.h"
 
 enum { FIRST_SLOTS = 256 };

@@ -10,9 +10,9 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/scalar_math.h"
 #include "simd/fp_state.h"
 #include "simd/kernels.h"
-#include "simd/scalar_math.h"
 
 #include <stdint.h>
 #include <string.h>

@@ -13,8 +13,8 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/scalar_math.h"
 #include "select/rules.h"
-#include "simd/scalar_math.h"
 
 #include <float.h>
 #include <stdint.h>

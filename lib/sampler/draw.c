@@ -8,11 +8,11 @@
 #include "sampler/sampler_impl.h"
 
 #include "base/error.h"
+#include "base/scalar_math.h"
 #include "select/keep.h"
 #include "select/mass.h"
 #include "select/pick.h"
 #include "simd/philox.h"
-#include "simd/scalar_math.h"
 
 pluck_status plk_sampler_check(const pluck_sampler *sampler, pluck_logits logits, pluck_error *err)
 {

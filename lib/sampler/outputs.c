@@ -21,10 +21,10 @@
 #include "sampler/sampler_impl.h"
 
 #include "base/error.h"
+#include "base/scalar_math.h"
 #include "select/keep.h"
 #include "select/mass.h"
 #include "select/pick.h"
-#include "simd/scalar_math.h"
 
 #include <float.h>
 #include <math.h>

@@ -6,12 +6,12 @@
 #include <pluck/trace.h>
 
 #include "base/error.h"
+#include "base/scalar_math.h"
 #include "sampler/sampler_impl.h"
 #include "sampler/trace_compare.h"
 #include "select/keep.h"
 #include "select/mass.h"
 #include "select/pick.h"
-#include "simd/scalar_math.h"
 
 #include <math.h>
 #include <string.h>

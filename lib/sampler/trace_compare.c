@@ -12,9 +12,9 @@
  */
 #include "sampler/trace_compare.h"
 
+#include "base/scalar_math.h"
 #include "select/mass.h"
 #include "select/order.h"
-#include "simd/scalar_math.h"
 
 #include <math.h>
 #include <string.h>

@@ -5,9 +5,9 @@
 #include <pluck/stage.h>
 
 #include "base/error.h"
+#include "base/scalar_math.h"
 #include "select/keep.h"
 #include "select/mass.h"
-#include "simd/scalar_math.h"
 
 #include <math.h>
 

@@ -11,7 +11,7 @@
  */
 #include "select/mass.h"
 
-#include "simd/scalar_math.h"
+#include "base/scalar_math.h"
 
 #include <float.h>
 #include <math.h>

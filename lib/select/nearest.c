@@ -13,9 +13,9 @@
  */
 #include "select/keep.h"
 
+#include "base/scalar_math.h"
 #include "select/mass.h"
 #include "select/rules.h"
-#include "simd/scalar_math.h"
 
 #include <float.h>
 #include <math.h>

@@ -17,9 +17,9 @@
  */
 #include "select/keep.h"
 
+#include "base/scalar_math.h"
 #include "select/mass.h"
 #include "select/rules.h"
-#include "simd/scalar_math.h"
 
 #include <math.h>
 #include <string.h>

@@ -25,10 +25,10 @@
  */
 #include "select/pick.h"
 
+#include "base/scalar_math.h"
 #include "select/keep.h"
 #include "select/mass.h"
 #include "simd/philox.h"
-#include "simd/scalar_math.h"
 
 #include <float.h>
 #include <math.h>

@@ -17,7 +17,7 @@
 #ifndef PLK_RULES_H
 #define PLK_RULES_H
 
-#include "simd/scalar_math.h"
+#include "base/scalar_math.h"
 
 #include <math.h>
 #include <stdbool.h>

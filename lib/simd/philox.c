@@ -3,7 +3,7 @@
  */
 #include "simd/philox.h"
 
-#include "simd/scalar_math.h"
+#include "base/scalar_math.h"
 
 void plk_philox(const uint32_t *counter, const uint32_t *key, uint32_t *words)
 {

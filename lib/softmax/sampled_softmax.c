@@ -12,8 +12,8 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/scalar_math.h"
 #include "simd/fp_state.h"
-#include "simd/scalar_math.h"
 #include "softmax/softmax_on.h"
 
 #include <math.h>

@@ -8,7 +8,7 @@
 #include "softmax/softmax_on.h"
 
 #include "base/error.h"
-#include "simd/scalar_math.h"
+#include "base/scalar_math.h"
 
 #include <math.h>
 

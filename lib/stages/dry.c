@@ -8,7 +8,7 @@
  * nearest one. It is looked for no further back than the longest repetition reaches. A token that
  * is a breaker by itself is never made less likely: it ends repetitions, it does not continue them.
  */
-#include "simd/scalar_math.h"
+#include "base/scalar_math.h"
 #include "stages/stage_impl.h"
 
 #include <math.h>

@@ -2,9 +2,9 @@
  * dynamic_temperature: the temperature follows the entropy, from t - range where one token is
  * certain to t + range where all are equally likely.
  */
+#include "base/scalar_math.h"
 #include "select/keep.h"
 #include "select/mass.h"
-#include "simd/scalar_math.h"
 #include "stages/stage_impl.h"
 
 #include <float.h>

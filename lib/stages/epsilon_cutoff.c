@@ -3,9 +3,9 @@
  * max), p >= epsilon is l >= max + ln epsilon + ln Z; where that is above the maximum no token
  * qualifies and the best stay.
  */
+#include "base/scalar_math.h"
 #include "select/keep.h"
 #include "select/mass.h"
-#include "simd/scalar_math.h"
 #include "stages/stage_impl.h"
 
 typedef struct epsilon_cutoff_params {

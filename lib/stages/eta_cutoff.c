@@ -2,9 +2,9 @@
  * eta_cutoff: epsilon_cutoff with a threshold that falls where the distribution is flat: eta =
  * min(epsilon, sqrt(epsilon) e^-H).
  */
+#include "base/scalar_math.h"
 #include "select/keep.h"
 #include "select/mass.h"
-#include "simd/scalar_math.h"
 #include "stages/stage_impl.h"
 
 typedef struct eta_cutoff_params {

@@ -2,7 +2,7 @@
  * exp_decay_length: raises some tokens, such as the end of the text, more and more once start
  * tokens were generated: with i tokens beyond start, l' = l + abs(l) (factor^i - 1).
  */
-#include "simd/scalar_math.h"
+#include "base/scalar_math.h"
 #include "stages/stage_impl.h"
 
 #include <math.h>

@@ -6,8 +6,8 @@
  *     k = ((s - 1) 2^mu / (1 - V^(1 - s)))^(1 / s)
  * computed as a logarithm, because 2^mu may overflow.
  */
+#include "base/scalar_math.h"
 #include "select/keep.h"
-#include "simd/scalar_math.h"
 #include "stages/stage_impl.h"
 
 #include <math.h>

@@ -3,9 +3,9 @@
  * surprise of the tokens drawn stays near tau. -log2 p <= mu is l >= max + ln Z - mu ln 2; where
  * that is above the maximum the best token alone stays.
  */
+#include "base/scalar_math.h"
 #include "select/keep.h"
 #include "select/mass.h"
-#include "simd/scalar_math.h"
 #include "stages/stage_impl.h"
 
 #include <math.h>

@@ -3,9 +3,9 @@
  * p^2. With Z the sum of exp(l - max) and Z2 that of its squares, which is the normaliser at twice
  * the scale: p >= Z2 / Z^2 is l >= max + ln Z2 - ln Z, where Z2 <= Z.
  */
+#include "base/scalar_math.h"
 #include "select/keep.h"
 #include "select/mass.h"
-#include "simd/scalar_math.h"
 #include "stages/stage_impl.h"
 
 typedef struct p_less_params {

@@ -24,9 +24,9 @@
  * the sum by a factor of at most (1 + 2^-53)^n < 1 + 2^-28. A factor 1 + 2^-20 covers everything,
  * and a summand of 2^-1000 the errors of subnormal exponentials.
  */
+#include "base/scalar_math.h"
 #include "select/keep.h"
 #include "select/mass.h"
-#include "simd/scalar_math.h"
 #include "stages/stage_impl.h"
 
 #include <math.h>

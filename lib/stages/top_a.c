@@ -3,9 +3,9 @@
  * Z the sum of exp(l - max), the largest probability is 1/Z and the condition a threshold on the
  * logit: l >= max + ln a - ln Z.
  */
+#include "base/scalar_math.h"
 #include "select/keep.h"
 #include "select/mass.h"
-#include "simd/scalar_math.h"
 #include "stages/stage_impl.h"
 
 typedef struct top_a_params {

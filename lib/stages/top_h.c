@@ -2,9 +2,9 @@
  * top_h: among the 100 best tokens, renormalised, keeps the longest prefix whose share of the
  * entropy, the sum of -p ln p, is at most h of the whole. The best token always stays.
  */
+#include "base/scalar_math.h"
 #include "select/keep.h"
 #include "select/mass.h"
-#include "simd/scalar_math.h"
 #include "stages/stage_impl.h"
 
 enum { N_BEST = 100 };

@@ -3,10 +3,10 @@
  * but the least likely. There are at most 1 / threshold of them; where these are few they become
  * edits, so that a dense view stays dense.
  */
+#include "base/scalar_math.h"
 #include "select/keep.h"
 #include "select/mass.h"
 #include "select/rules.h"
-#include "simd/scalar_math.h"
 #include "stages/stage_impl.h"
 
 #include <float.h>

@@ -12,9 +12,9 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/scalar_math.h"
 #include "file/array_file.h"
 #include "simd/fp_state.h"
-#include "simd/scalar_math.h"
 
 #include <math.h>
 #include <stdint.h>

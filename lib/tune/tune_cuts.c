@@ -17,8 +17,8 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/scalar_math.h"
 #include "select/rules.h"
-#include "simd/scalar_math.h"
 
 #include <math.h>
 #include <string.h>

@@ -21,7 +21,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/exact_sum.h"
-#include "simd/scalar_math.h"
+#include "base/scalar_math.h"
 
 #include <pluck/rng.h>
 

@@ -7,7 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "simd/scalar_math.h"
+#include "base/scalar_math.h"
 #include "thread/thread.h"
 
 #include <math.h>

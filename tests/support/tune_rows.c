@@ -1,7 +1,7 @@
 #include "support/tune_rows.h"
 
+#include "base/scalar_math.h"
 #include "dump/reader.h"
-#include "simd/scalar_math.h"
 #include "support/random.h"
 
 #include <setjmp.h>

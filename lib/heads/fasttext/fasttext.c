@@ -8,8 +8,8 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/scalar_math.h"
 #include "file/array_file.h"
-#include "simd/scalar_math.h"
 
 #include <math.h>
 #include <stdint.h>

@@ -9,7 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "simd/scalar_math.h"
+#include "base/scalar_math.h"
 
 #include <math.h>
 #include <stdint.h>

@@ -4,9 +4,9 @@
  * tokens have their probabilities; removed tokens, the place of a cut and the form of a view never
  * change who wins among those that stay.
  */
+#include "base/scalar_math.h"
 #include "simd/kernels.h"
 #include "simd/philox.h"
-#include "simd/scalar_math.h"
 #include "support/cases.h"
 #include "support/chi_square.h"
 #include "support/isa.h"

@@ -5,7 +5,7 @@
  * z comes near 1 and onto partial sums, where a head decides last or never. A staircase of pairs of
  * equal logits below some large ones has a tail whose differences reach the bound.
  */
-#include "simd/scalar_math.h"
+#include "base/scalar_math.h"
 #include "support/cases.h"
 #include "support/logit_cases.h"
 #include "support/samplers.h"

@@ -4,7 +4,7 @@
  *
  *   test_scalar_math [TEST]      PLUCK_SEED replays one case of a failing test
  */
-#include "simd/scalar_math.h"
+#include "base/scalar_math.h"
 #include "support/cases.h"
 #include "support/random.h"
 

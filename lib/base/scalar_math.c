@@ -3,7 +3,7 @@
  * multiplications and divisions only, each correctly rounded by IEEE 754, hence the same bits
  * everywhere. fma() is avoided: without hardware it is a slow library call.
  */
-#include "simd/scalar_math.h"
+#include "base/scalar_math.h"
 
 #include <math.h>
 #include <stdint.h>
