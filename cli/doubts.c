@@ -7,6 +7,7 @@
 #include "input.h"
 #include "setup.h"
 
+#include "base/scalar_math.h"
 #include "file/array_file.h"
 
 #include <math.h>
@@ -25,8 +26,8 @@ static row_kind kind_of(const double *z, uint32_t n, double tolerance)
         low = fmin(low, z[i]);
         high = fmax(high, z[i]);
         sum += z[i];
-        exp_sum += exp(z[i]);
-        negated_sum += exp(-z[i]);
+        exp_sum += plk_exp(z[i]);
+        negated_sum += plk_exp(-z[i]);
     }
     if (n < 2)
         return ROW_LOGITS;
@@ -116,7 +117,7 @@ void warn_of_rows(const char *name, const source *src, const pluck_config *confi
 
 bool doubt_targets(const target_facts *facts, char text[DOUBT_BYTES])
 {
-    double n = (double)facts->rows, chance = log((double)facts->n_vocab);
+    double n = (double)facts->rows, chance = plk_log((double)facts->n_vocab);
     double error = sqrt(facts->accuracy * (1 - facts->accuracy) / n) + 1 / n;
     if (facts->rows == 0 || facts->n_vocab < 2)
         return false;
@@ -175,9 +176,9 @@ static void add_shifts(const source *src, const targets *truth, uint64_t row, do
     for (uint32_t i = 0; i < src->info.n_vocab; i++)
         max = fmax(max, z[i]);
     for (uint32_t i = 0; i < src->info.n_vocab; i++)
-        sum += exp(z[i] - max);
+        sum += plk_exp(z[i] - max);
     for (int k = 0; k < 3; k++)
-        sums->p[k] += exp(z[token[k]] - max) / sum;
+        sums->p[k] += plk_exp(z[token[k]] - max) / sum;
     sums->n++;
 }
 

@@ -5,6 +5,7 @@
  *
  * The tables of --csv, in one table, and the charts of --svg.
  */
+#include "base/scalar_math.h"
 #include "tuning.h"
 
 #include <errno.h>
@@ -59,7 +60,7 @@ static void print_before_after(const tuning *t, output *out)
     table means = table_begin(out, columns, 4, "", "");
     if (t->has_targets) {
         print_line(&means, "nll", b->nll, a->nll);
-        print_line(&means, "perplexity", exp(b->nll), exp(a->nll));
+        print_line(&means, "perplexity", plk_exp(b->nll), plk_exp(a->nll));
         print_line(&means, "ece", b->ece, a->ece);
         print_line(&means, "brier", b->brier, a->brier);
         print_line(&means, "accuracy", b->accuracy, a->accuracy);
@@ -237,7 +238,7 @@ static void write_stats(const tuning *t, output *out)
 {
     const pluck_tune_stats *b = &t->stats[0], *a = &t->stats[1];
     before_after(out, "nll", b->nll, a->nll);
-    before_after(out, "perplexity", exp(b->nll), exp(a->nll));
+    before_after(out, "perplexity", plk_exp(b->nll), plk_exp(a->nll));
     before_after(out, "ece", b->ece, a->ece);
     before_after(out, "brier", b->brier, a->brier);
     before_after(out, "entropy", b->entropy, a->entropy);

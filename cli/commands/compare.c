@@ -6,6 +6,7 @@
  * logarithms of its probabilities, -inf for what it removed.
  */
 #include "commands/compare.h"
+#include "base/scalar_math.h"
 #include "setup.h"
 
 #include <pluck/sampler.h>
@@ -66,7 +67,7 @@ bool comparison_add(comparison *all, uint64_t row, pluck_token target, const plu
         append(&all->measures[MEASURE_KEPT_B], c->kept_b) &&
         (isnan(c->rank_correlation) || append(&all->measures[MEASURE_RANKS], c->rank_correlation));
     if (added && target != PLUCK_NO_TOKEN)
-        added = append(&all->measures[MEASURE_TARGET], exp(-c->nll_b) - exp(-c->nll_a)) &&
+        added = append(&all->measures[MEASURE_TARGET], plk_exp(-c->nll_b) - plk_exp(-c->nll_a)) &&
                 append(&all->nll_a, c->nll_a) && append(&all->nll_b, c->nll_b) &&
                 append(&all->nll_change,
                        isinf(c->nll_a) && isinf(c->nll_b) ? 0.0 : c->nll_b - c->nll_a);
@@ -275,7 +276,7 @@ static pluck_status configure_row(side *s, uint64_t row, pluck_logits *logits, p
     for (uint32_t i = 0; i < n_vocab; i++)
         s->row[i] = -INFINITY;
     for (uint32_t i = 0; i < n; i++)
-        s->row[s->probs[i].token] = (float)log((double)s->probs[i].prob);
+        s->row[s->probs[i].token] = (float)plk_log((double)s->probs[i].prob);
     *logits = (pluck_logits){s->row, PLUCK_F32, n_vocab};
     return PLUCK_OK;
 }

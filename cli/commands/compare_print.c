@@ -1,5 +1,6 @@
 /* The notations of a comparison. JSON has no infinity and no NaN: both are null there, and the
  * number of infinite rows is told; CSV has "inf", and nothing for what is not defined. */
+#include "base/scalar_math.h"
 #include "commands/compare.h"
 
 #include <math.h>
@@ -69,11 +70,11 @@ static void print_measures(const comparison *all, output *out)
 
 static void print_perplexity(output *out, const char *title, const series *nll)
 {
-    output_printf(out, "%-20s %11.4f", title, exp(nll->mean));
+    output_printf(out, "%-20s %11.4f", title, plk_exp(nll->mean));
     if (nll->n_infinite > 0)
         output_printf(out, ": %zu of %zu targets are banned", nll->n_infinite, nll->n);
     else if (isfinite(nll->error))
-        output_printf(out, " +- %.4f", exp(nll->mean) * nll->error);
+        output_printf(out, " +- %.4f", plk_exp(nll->mean) * nll->error);
     output_char(out, '\n');
 }
 
@@ -126,8 +127,8 @@ static void print_worst(const comparison *all, output *out)
         print_token(all, out, w->c.top_a, w->c.top_prob_a);
         print_token(all, out, w->c.top_b, w->c.top_prob_b);
         if (w->target != PLUCK_NO_TOKEN) {
-            print_token(all, out, w->target, exp(-w->c.nll_a));
-            output_printf(out, " -> %.4f", exp(-w->c.nll_b));
+            print_token(all, out, w->target, plk_exp(-w->c.nll_a));
+            output_printf(out, " -> %.4f", plk_exp(-w->c.nll_b));
         }
         table_end_row(&t);
     }
@@ -218,8 +219,8 @@ void compare_print_json(const comparison *all, output *out)
         json_double(out, "nll_change", all->nll_change.mean);
         json_double(out, "nll_change_error", all->nll_change.error);
         json_double(out, "nll_correlation", all->nll_correlation);
-        json_double(out, "perplexity_a", exp(all->nll_a.mean));
-        json_double(out, "perplexity_b", exp(all->nll_b.mean));
+        json_double(out, "perplexity_a", plk_exp(all->nll_a.mean));
+        json_double(out, "perplexity_b", plk_exp(all->nll_b.mean));
         json_double(out, "target_change_rms", all->measures[MEASURE_TARGET].root_mean_square);
     }
     if (all->n_worst > 0)

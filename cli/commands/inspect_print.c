@@ -10,6 +10,7 @@
  * pluck inspect --explain --format json. The keys are the names of <pluck/trace.h>, which says what
  * they mean. Missing numbers are written as null.
  */
+#include "base/scalar_math.h"
 #include "commands/inspect.h"
 #include "help.h"
 #include "setup.h"
@@ -227,7 +228,7 @@ static void print_stages(const inspection *in, output *out, const paint *codes)
             table_count(&t, r->n_removed);
         table_number(&t, r->mass);
         table_number(&t, r->entropy);
-        table_number(&t, exp(r->entropy));
+        table_number(&t, plk_exp(r->entropy));
         output_text(out, is_explained ? codes->off : "");
         table_end_row(&t);
         if (is_explained)
@@ -425,7 +426,7 @@ void inspect_print_text(const inspection *in, output *out)
     output_printf(out, ", row %llu, %u tokens\n", (unsigned long long)in->row,
                   (unsigned)in->n_vocab);
     output_printf(out, "entropy %.4f nats, effective %.2f tokens, survivors %u\n", in->entropy,
-                  exp(in->entropy), (unsigned)in->n_survivors);
+                  plk_exp(in->entropy), (unsigned)in->n_survivors);
     print_stages(in, out, &s.codes);
     if (in->flags->explain)
         print_draw(in, out, &s.codes);
@@ -442,7 +443,7 @@ void inspect_print_json(const inspection *in, output *out)
     json_count(out, "row", in->row);
     json_count(out, "n_vocab", in->n_vocab);
     json_float(out, "entropy", in->entropy);
-    json_float(out, "effective", exp(in->entropy));
+    json_float(out, "effective", plk_exp(in->entropy));
     json_count(out, "survivors", in->n_survivors);
     json_open(out, "stages", '[');
     for (size_t i = 0; i < in->report->n_stages; i++) {
@@ -452,7 +453,7 @@ void inspect_print_json(const inspection *in, output *out)
         json_count(out, "survivors", r->n_survivors);
         json_float(out, "mass", r->mass);
         json_float(out, "entropy", r->entropy);
-        json_float(out, "effective", exp(r->entropy));
+        json_float(out, "effective", plk_exp(r->entropy));
         if (in->flags->explain)
             explain_json_stage(r, out);
         output_char(out, '}');
@@ -465,7 +466,7 @@ void inspect_print_json(const inspection *in, output *out)
         json_open(out, NULL, '{');
         json_token(out, "token", in->top[i].token);
         json_float(out, "prob", p);
-        json_float(out, "logprob", log(p));
+        json_float(out, "logprob", plk_log(p));
         json_float(out, "cumulative", cumulative);
         texts_json(&in->texts, out, "text", in->top[i].token);
         output_char(out, '}');
@@ -494,7 +495,7 @@ void inspect_print_csv(const inspection *in, output *out)
         table_count(&t, (uint64_t)i + 1);
         table_token(&t, in->top[i].token);
         table_number(&t, p);
-        table_number(&t, log(p));
+        table_number(&t, plk_log(p));
         table_number(&t, cumulative);
         texts_cell(&in->texts, &t, in->top[i].token, 0);
         table_end_row(&t);

@@ -8,6 +8,7 @@
  * is in report_page.c.
  */
 #include "commands/report.h"
+#include "base/scalar_math.h"
 
 #include <pluck/sampler.h>
 
@@ -203,7 +204,7 @@ static void add_row(void *user, uint64_t row, const pluck_tune_row *measured)
     s->x[i] += (double)row;
     for (int k = 0; k < 2; k++) {
         s->entropy[k][i] += measured[k].entropy;
-        s->effective[k][i] += exp(measured[k].entropy);
+        s->effective[k][i] += plk_exp(measured[k].entropy);
     }
 }
 

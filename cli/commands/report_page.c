@@ -2,6 +2,7 @@
  * The page of a report: text and charts are written here, so that they can be read without scripts;
  * the explorer alone needs its script. Nothing is fetched from anywhere.
  */
+#include "base/scalar_math.h"
 #include "commands/report.h"
 
 #include <math.h>
@@ -284,7 +285,7 @@ static void write_numbers(const report_dump *d, output *out)
     output_text(out, "</tr></thead>\n<tbody>\n");
     if (has_after) {
         write_line(out, "NLL", b->nll, a->nll, true);
-        write_line(out, "perplexity of the targets", exp(b->nll), exp(a->nll), true);
+        write_line(out, "perplexity of the targets", plk_exp(b->nll), plk_exp(a->nll), true);
         write_line(out, "ECE, 15 bins", b->ece, a->ece, true);
         write_line(out, "Brier", b->brier, a->brier, true);
         write_line(out, "accuracy", b->accuracy, a->accuracy, true);

@@ -3,6 +3,7 @@
  *
  * pluck softmax: the library's softmax family on numbers that are typed or piped.
  */
+#include "base/scalar_math.h"
 #include "setup.h"
 
 #include <pluck/softmax.h>
@@ -140,7 +141,7 @@ static int read_base(request *r)
         return EXIT_DONE;
     if (!(base > 0))
         return complain(exit_code_of(PLUCK_ERR_INVALID), "--base: %g is not above 0", base);
-    r->beta = (float)log(base);
+    r->beta = (float)plk_log(base);
     return EXIT_DONE;
 }
 

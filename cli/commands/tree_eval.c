@@ -1,4 +1,5 @@
 /* pluck tree eval: what a head is worth on pairs, and what its answers cost. */
+#include "base/scalar_math.h"
 #include "model.h"
 
 #include <math.h>
@@ -98,7 +99,7 @@ static void print_json(const evaluation *e, output *out)
     json_count(out, "dim", info.dim);
     json_count(out, "rows", e->pairs.hidden.n_rows);
     json_float(out, "loss", e->loss);
-    json_float(out, "perplexity", exp(e->loss));
+    json_float(out, "perplexity", plk_exp(e->loss));
     json_float(out, "accuracy", (double)e->n_hits / (double)e->pairs.hidden.n_rows);
     for (int q = 0; q < N_QUESTIONS; q++)
         output_printf(out, ",\"%s\":{\"us\":%.3f,\"dots\":%.1f}", names[q], e->microseconds[q],
@@ -119,7 +120,7 @@ static void print_text(const evaluation *e, output *out)
     output_printf(out, "%s head, %u tokens, dim %u; %llu rows\n", pluck_head_kind_name(info.kind),
                   (unsigned)info.n_vocab, (unsigned)info.dim, (unsigned long long)n);
     output_printf(out, "loss %.4f nats, perplexity %.4f, top-1 accuracy %.4f\n\n", e->loss,
-                  exp(e->loss), (double)e->n_hits / (double)n);
+                  plk_exp(e->loss), (double)e->n_hits / (double)n);
     table t = table_begin(out, columns, 3, "", "");
     for (int q = 0; q < N_QUESTIONS; q++) {
         table_word(&t, names[q]);

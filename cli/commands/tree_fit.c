@@ -10,6 +10,7 @@
 #include "setup.h"
 
 #include "base/alloc.h"
+#include "base/scalar_math.h"
 #include "file/file.h"
 #include "thread/thread.h"
 
@@ -343,11 +344,11 @@ static void print_epoch(training *t, uint32_t epoch, uint32_t n_epochs, double t
         json_open(out, NULL, '{');
         json_count(out, "epoch", epoch);
         json_float(out, "loss", train_loss);
-        json_float(out, "validation_perplexity", exp(loss));
+        json_float(out, "validation_perplexity", plk_exp(loss));
         output_text(out, "}\n");
     } else {
         output_printf(out, "epoch %3u of %u  loss %.4f  validation perplexity %.4f\n",
-                      (unsigned)epoch, (unsigned)n_epochs, train_loss, exp(loss));
+                      (unsigned)epoch, (unsigned)n_epochs, train_loss, plk_exp(loss));
     }
     output_flush(out);
 }
@@ -418,19 +419,19 @@ static void print_result(training *t, double loss)
         json_open(out, NULL, '{');
         json_count(out, "rows", n);
         json_bool(out, "held_out", held_out);
-        json_float(out, "tree_perplexity", exp(loss));
+        json_float(out, "tree_perplexity", plk_exp(loss));
         if (has_dense)
-            json_float(out, "dense_perplexity", exp(t->dense_loss));
+            json_float(out, "dense_perplexity", plk_exp(t->dense_loss));
         output_text(out, "}\n");
         return;
     }
     output_printf(out, "perplexity on %llu %s rows: ", (unsigned long long)n,
                   held_out ? "held-out" : "training");
     if (has_dense)
-        output_printf(out, "dense %.4f, tree %.4f (%+.2f %%)\n", exp(t->dense_loss), exp(loss),
-                      100 * expm1(loss - t->dense_loss));
+        output_printf(out, "dense %.4f, tree %.4f (%+.2f %%)\n", plk_exp(t->dense_loss),
+                      plk_exp(loss), 100 * (plk_exp(loss - t->dense_loss) - 1));
     else
-        output_printf(out, "%.4f\n", exp(loss));
+        output_printf(out, "%.4f\n", plk_exp(loss));
 }
 
 /* An untrained tree gives a token probability 2^-length. EXIT_NEGATIVE, after complain(), if the
@@ -447,13 +448,13 @@ static int check_converged(const training *t, double loss)
     free(counts);
     if (status != PLUCK_OK)
         return complain_error(status, &err);
-    double untrained = stats.mean_length * log(2);
+    double untrained = stats.mean_length * plk_log(2);
     if (t->n_tokens < 2 || loss < untrained)
         return EXIT_DONE;
     return complain(EXIT_NEGATIVE,
                     "perplexity %.6g is not below %.6g, that of the untrained tree: the training "
                     "diverged, or the hidden states say nothing about these tokens; lower --rate",
-                    exp(loss), exp(untrained));
+                    plk_exp(loss), plk_exp(untrained));
 }
 
 static int finish(training *t)

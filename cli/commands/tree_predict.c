@@ -8,6 +8,7 @@
 #include "model.h"
 #include "setup.h"
 
+#include "base/scalar_math.h"
 #include "thread/thread.h"
 
 #include <math.h>
@@ -130,7 +131,7 @@ static pluck_status take_tokens(const predictor_team *team, predictor *p, const 
             status = pluck_head_query_logprob(p->head, hidden, p->tokens[i].token, &logprob, err);
         if (status != PLUCK_OK)
             return status;
-        double prob = exp(logprob);
+        double prob = plk_exp(logprob);
         if (prob >= team->flags->threshold)
             labels[n_kept++] = (pluck_fasttext_label){
                 label, pluck_fasttext_output(team->model->text, label, NULL), prob};
