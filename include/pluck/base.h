@@ -1,20 +1,25 @@
 /*
- * What every other header builds on: status and error, logits, instruction sets, allocator,
- * version.
+ * Types and functions that all other headers use: status and error, logits, instruction sets,
+ * memory, threads, version.
  *
  * Conventions of the whole API
  *   - Every fallible function returns a pluck_status and takes a trailing pluck_error *err, which
- *     may be NULL. On failure err->message is one line: what was wrong and, where it helps, in what
- *     place and what would be right. On success err is not touched.
- *   - NULL for a pointer that is needed is PLUCK_ERR_INVALID. A function that returns no status
- *     then returns 0, NULL or false, or does nothing. Comments name the pointers that may be NULL.
- *   - "On failure nothing changed" holds for every function unless its comment says otherwise.
- *   - Objects come from *_create or *_from_*; *_destroy takes the address of the pointer, frees the
- *     object and sets the pointer to NULL; destroying NULL is allowed.
+ *     may be NULL. On failure err->message is one line that says what was wrong and, where that
+ *     helps, at what place and what is expected. On success err is not written.
+ *   - If a required pointer is NULL, a function returns PLUCK_ERR_INVALID. A function that does not
+ *     return a pluck_status returns 0, NULL or false instead, or does nothing. Comments name the
+ *     pointers that may be NULL.
+ *   - After a failure every object and output is as it was before the call, unless the comment of
+ *     the function says otherwise.
+ *   - Functions named *_create*, *_open* and *_from_json make objects. On failure they set *out to
+ *     NULL. *_destroy takes the address of the pointer, frees the object and sets the pointer to
+ *     NULL; destroying NULL is allowed.
  *   - An object may be used by one thread at a time; different objects may be used by different
- *     threads at once. const objects may be read by many threads at once.
- *   - A call needs at most 64 KiB of stack; threads that the library starts have their own. They
- *     block signals, and none survives a fork: calls in the child run on the calling thread.
+ *     threads at once. Functions that take an object as const may be called with the same object by
+ *     many threads at once.
+ *   - A call needs at most 64 KiB of stack. Threads that the library starts have stacks of their
+ *     own and block signals. They do not exist in a child process after fork(): calls there run on
+ *     the calling thread.
  *   - Strings are UTF-8. Sizes that end in _bytes are bytes; n_something counts elements.
  *   - The library never prints, exits or aborts, reads no environment variable and keeps no global
  *     state.
@@ -64,17 +69,18 @@ typedef int32_t pluck_token; /* same width as llama_token; valid tokens are 0 ..
 /* The largest vocabulary: n_vocab is in [1, PLUCK_MAX_VOCAB] everywhere. */
 #define PLUCK_MAX_VOCAB ((uint32_t)1 << 24)
 
-/* Values never change meaning; new ones come at the end. */
+/* The values and their meanings never change; later versions of the library add values at the
+ * end. */
 typedef enum pluck_status {
     PLUCK_OK = 0,
-    PLUCK_ERR_INVALID, /* a caller's mistake: NULL object, wrong size, token out of range */
-    PLUCK_ERR_NOMEM,   /* an allocation failed; the object is unchanged */
+    PLUCK_ERR_INVALID, /* a wrong argument: a required pointer is NULL, a token is out of range */
+    PLUCK_ERR_NOMEM,   /* an allocation failed */
     PLUCK_ERR_CONFIG,  /* a configuration does not parse, or a parameter is out of its range */
-    PLUCK_ERR_EMPTY,   /* no token can be chosen: every logit is -inf or banned */
-    PLUCK_ERR_NAN,     /* a logit is NaN or +inf */
-    PLUCK_ERR_IO,      /* the system refused a file */
-    PLUCK_ERR_FORMAT,  /* a file's content is not what its format says */
-    PLUCK_ERR_SPACE    /* a buffer of the caller's is too small; the size needed was written */
+    PLUCK_ERR_EMPTY,   /* nothing can be chosen: all logits are -inf or masked, or all weights 0 */
+    PLUCK_ERR_NAN,     /* a logit is NaN or +inf, or another number that must be finite is not */
+    PLUCK_ERR_IO,      /* the operating system could not open, read or write a file */
+    PLUCK_ERR_FORMAT,  /* a file, or a saved state, is not what its format demands */
+    PLUCK_ERR_SPACE    /* the caller's buffer is too small; the size it needs was written */
 } pluck_status;
 
 /* "PLUCK_ERR_NAN" and so on; "unknown status" for a value outside the enumeration. Static
@@ -82,10 +88,11 @@ typedef enum pluck_status {
 PLUCK_API const char *pluck_status_name(pluck_status status);
 
 /* The message is safe to print: characters that a terminal acts on are escaped (\n, \u{1B}; \xFF
- * for a byte that is not UTF-8), and an ellipsis stands for the middle of one that is too long. */
+ * for a byte that is not UTF-8), and in a message that is too long an ellipsis replaces the
+ * middle. */
 typedef struct pluck_error {
     pluck_status status;
-    char message[256]; /* one NUL-terminated line, see below */
+    char message[256]; /* one NUL-terminated line */
 } pluck_error;
 
 typedef enum pluck_dtype {
@@ -101,18 +108,19 @@ PLUCK_API const char *pluck_dtype_name(pluck_dtype dtype);
 /* Bytes of one value: 4, 2, 2, 8; 0 for a value outside the enumeration. */
 PLUCK_API size_t pluck_dtype_size_bytes(pluck_dtype dtype);
 
-/* n_vocab values at data, natural-log scale, host byte order, any alignment; -inf bans a token.
- * Borrowed for the call, never written. */
+/* A row of logits: n_vocab values at data, in the byte order of this machine, at any alignment.
+ * Logits are on the natural-log scale, and -inf bans a token. The values are borrowed for the call
+ * and never written. */
 typedef struct pluck_logits {
     const void *data;
     pluck_dtype dtype;
     uint32_t n_vocab;
 } pluck_logits;
 
-/* n_rows rows of n_cols values each, at any alignment: the logits of a batch, or weights. Row r is
- * at rows[r] if rows is not NULL (rows that lie anywhere), else at data + r * row_stride_bytes; a
- * stride of 0 means that rows follow each other without a gap. Functions that take weights do not
- * accept rows. */
+/* n_rows rows of n_cols values each, at any alignment: the logits of a batch, or weights. If rows
+ * is not NULL, row r is at rows[r], which may be anywhere; data is not used. If rows is NULL, row r
+ * is at data + r * row_stride_bytes; a stride of 0 means that rows follow each other without a gap.
+ * A matrix of weights must have rows NULL. */
 typedef struct pluck_matrix {
     const void *data;
     const void *const *rows;
@@ -133,7 +141,7 @@ typedef struct pluck_logprob {
  * code for it.
  */
 typedef enum pluck_isa {
-    PLUCK_ISA_BEST = 0,   /* the fastest supported one */
+    PLUCK_ISA_BEST = 0,   /* the fastest supported set */
     PLUCK_ISA_SCALAR = 1, /* always supported          */
     PLUCK_ISA_AVX2 = 2,   /* AVX2, FMA and F16C        */
     PLUCK_ISA_AVX512 = 3, /* AVX-512 F, BW, DQ and VL  */
@@ -145,14 +153,15 @@ PLUCK_API bool pluck_isa_supported(pluck_isa isa);
 /* "best", "scalar", "avx2", "avx512", "neon"; NULL for a value outside the enumeration. */
 PLUCK_API const char *pluck_isa_name(pluck_isa isa);
 
-/* The set with this name: PLUCK_ERR_INVALID for an unknown name or one that is not supported
- * here. */
+/* Writes the set with this name to *isa. PLUCK_ERR_INVALID if the name is unknown, or if the set is
+ * not supported here. */
 PLUCK_API pluck_status pluck_isa_from_name(const char *name, pluck_isa *isa, pluck_error *err);
 
 /*
- * Where memory comes from. alloc returns size_bytes (> 0) aligned for any type, or NULL; free takes
- * what alloc returned. Both may be called from any thread that uses an object created with this
- * allocator. A NULL pluck_allocator * means malloc and free.
+ * Where memory comes from. alloc returns size_bytes > 0 bytes, aligned for any type, or NULL if it
+ * has none. free takes a pointer that alloc returned, never NULL. Both may be called from any
+ * thread that uses an object created with this allocator. A NULL pluck_allocator * means malloc and
+ * free.
  */
 typedef struct pluck_allocator {
     void *(*alloc)(void *user, size_t size_bytes);
@@ -163,11 +172,11 @@ typedef struct pluck_allocator {
 /*
  * Whose threads to use: an application's own pool, or the library's pool below. A function that
  * takes a pluck_parallel starts no threads itself; with NULL it works on the calling thread alone.
- * Results do not depend on it.
+ * Results do not depend on whose threads work.
  *
  * run calls task(data, worker, item) once for each item in [0, n_items), in any order and on any
  * threads, and returns when all calls have returned. worker is below n_workers, and no two calls
- * with the same worker overlap. run may do everything on the calling thread.
+ * with the same worker overlap. run may make all calls on the calling thread.
  */
 typedef struct pluck_parallel {
     void (*run)(void *user, size_t n_items, void (*task)(void *data, uint32_t worker, size_t item),
@@ -178,32 +187,36 @@ typedef struct pluck_parallel {
 
 /*
  * The library's own threads. They start when a call first needs them and sleep between calls. If
- * the system refuses a thread, the pool works with those that it has.
+ * the operating system refuses to start a thread, the pool works with the threads that it has.
  *
  * One call at a time uses the pool: a call that finds it busy runs its items on the calling thread.
  * So does a call in a process that was forked after threads had been started.
  */
 typedef struct pluck_pool pluck_pool;
 
-/* n_threads counts the calling thread; 0: one for each processor that this process may use. The
- * limit is 1024. allocator NULL: malloc and free. */
+/* Makes a pool of n_threads threads, the calling thread included. 0: one thread for each processor
+ * that this process may use. A number above 1024 counts as 1024. allocator NULL: malloc and free;
+ * otherwise it must outlive the pool. */
 PLUCK_API pluck_status pluck_pool_create(pluck_pool **out, uint32_t n_threads,
                                          const pluck_allocator *allocator, pluck_error *err);
 
 PLUCK_API void pluck_pool_destroy(pluck_pool **pool);
 
-/* For functions that take a pluck_parallel; borrowed until the pool is destroyed. */
+/* The threads of the pool, for functions that take a pluck_parallel. The pointer is valid until the
+ * pool is destroyed. */
 PLUCK_API const pluck_parallel *pluck_pool_parallel(const pluck_pool *pool);
 
 /*
- * Structs that begin with struct_size can get more fields in a later version without a break. Make
- * them with PLUCK_INIT, which sets struct_size and makes all other fields zero, their default:
+ * Structs that begin with struct_size can get more fields in a later version, and programs still
+ * work. Make them with PLUCK_INIT, which sets struct_size and makes all other fields zero, their
+ * default:
  *
  *     pluck_sampler_options options = PLUCK_INIT(pluck_sampler_options);
  *
- * The library reads and writes struct_size bytes and takes what lies behind as zero. A struct_size
- * of 0 is PLUCK_ERR_INVALID, because fields would be lost without a word; so is one that is larger
- * than what the library knows if a byte of the surplus is not zero.
+ * The library reads or writes only the first struct_size bytes of a struct, and takes fields behind
+ * them as zero. PLUCK_ERR_INVALID if struct_size is less than sizeof(size_t), 0 for example,
+ * because all fields would be ignored silently. If struct_size is larger than the struct that the
+ * library knows, the surplus bytes of a struct that it reads must be zero, else PLUCK_ERR_INVALID.
  */
 #ifdef __cplusplus
 extern "C++" {

@@ -1,16 +1,18 @@
 /*
- * Logit dumps: files that other tools write, read as rows of n_vocab logits. The content decides
- * the format, never the name. Files are mapped into memory: opening takes constant time (JSON
- * lines: one pass over the file), and reading any number of rows takes constant memory. If another
- * process shortens a mapped file, reading it raises SIGBUS; see no_map below.
+ * Logit dumps: files that other tools write, read as rows of n_vocab logits. Unless the options
+ * name the format, the content of the file decides it, never its name. Files are mapped into
+ * memory: opening takes constant time, and reading any number of rows takes constant memory, except
+ * where the format says otherwise below. If another process shortens a mapped file, reading it
+ * raises SIGBUS; see no_map below.
  *
  * Formats
  *   .npy         versions 1.0 to 3.0; f4, f2 and f8 in both byte orders, and bfloat16 (stored as
  *                <V2, |V2 or bfloat16); C and Fortran order. An array with one axis is one row. Of
  *                an array with more than two axes, the last axis is the vocabulary, and the others
  *                are flattened into rows. Fortran order is slow, because each row is gathered from
- *                the whole file; at most 512 MiB of it stay resident.
- *   .safetensors F32, F16, BF16 and F64; one tensor of the file, axes as for .npy.
+ *                the whole file; at most 512 MiB of the file stay resident.
+ *   .safetensors F32, F16, BF16 and F64. The rows are one tensor of the file, or numbered ones (see
+ *                below), with axes as in .npy.
  *   torch        tensors in a file of torch.save() (PyTorch 1.6 and later), alone or in dicts and
  *                lists: f32, f16, bf16 and f64, contiguous. The pickle is read but never executed.
  *   .npz         one .npy array in a ZIP file (zip64 included), stored or, if the library has zlib,
@@ -21,43 +23,47 @@
  *                true.
  *   llama-kl     the base file of llama.cpp's KL-divergence measurement (llama-perplexity
  *                --kl-divergence-base). Rows are log-probabilities in steps of 1/65535 of their
- *                range, and values more than 16 below the largest are cut off. Targets come from
- *                the text in the file.
+ *                range. llama.cpp raises values more than 16 below the largest one to the bottom of
+ *                that range. Targets come from the text in the file.
  *   JSON lines   one row per line: {"logits": [...]} or {"logprobs": {"id": value, ...}}, and
- *                "target" if it is known. Tokens that an object does not name have the logit -inf,
- *                and raw_n_vocab gives the size of the vocabulary. null means -inf. Numbers are
- *                rounded to double, then to float.
+ *                "target" if it is known. Opening takes one pass over the file. Tokens that
+ *                "logprobs" does not name have the logit -inf; the option raw_n_vocab must then
+ *                give the size of the vocabulary. null means -inf. Numbers are rounded to double,
+ *                then to float.
  *   json         lists of numbers, nested or not, also under the key "logits" of an object; and the
  *                log-probabilities in answers of servers: those of OpenAI (chat, completions,
  *                responses), vLLM (logprobs, prompt_logprobs), llama-server
  *                (completion_probabilities) and ollama. Each position is a row of the tokens that
  *                it names, and the generated token is the target. Tokens without ids are numbered
  *                in the order in which their texts appear. The whole text is scanned when it is
- *                opened; a stream is read whole, up to 1 GiB. If there are rows of several kinds,
- *                the option tensor chooses one.
+ *                opened; a stream is read whole into memory, up to 1 GiB. If there are rows of
+ *                several kinds, the option tensor chooses one.
  *   text         CSV, TSV or numbers between white space: one row per line, or one number per line,
  *                which is a single row. Column names, a column of row numbers and a column of
- *                targets are recognised. A stream is read whole, up to 1 GiB.
- *   raw          little-endian values and nothing else. The options give their type and number.
+ *                targets are recognised. A stream is read whole into memory, up to 1 GiB.
+ *   raw          little-endian values and nothing else. The options give their type and their
+ *                number per row.
  *
  * Tensors of the same type and shape whose names differ only in the number at the end, such as
  * arr_0, arr_1, ... or scores.0, scores.1, ..., are consecutive steps: together they are the rows.
- * A tensor of integers named targets or target that has the shape of the rows holds the targets.
+ * A tensor of integers named targets or target holds the targets if it has the axes of the logits
+ * without the last one; otherwise it is ignored.
  *
- * Each format may be packed by gzip, if the library has zlib. It is unpacked into memory, up to
- * 1 GiB.
+ * A file or stream of any format may be compressed by gzip, if the library was built with zlib. It
+ * is unpacked into memory when it is opened, up to 1 GiB, and then read like a file.
  *
  * A file must have exactly the bytes that its header declares, at least one row, and 1 to
- * PLUCK_MAX_VOCAB values per row. The values themselves are not checked: the sampler refuses NaN.
+ * PLUCK_MAX_VOCAB values per row. The values themselves are not checked here; a sampler refuses NaN
+ * and +inf.
  *
- * Streams: "-", pipes and everything else that is not a regular file are read once, from front to
- * back, as .npy in C order, llama-kl, JSON lines or raw. Rows can be read in ascending order only,
- * by one thread at a time. Reading the last row of an .npy or llama-kl stream waits for the end of
- * the stream, because a byte after the last row is an error.
+ * Streams are "-", pipes and everything else that is not a regular file. A stream of .npy in C
+ * order, llama-kl, JSON lines or raw is read once, from front to back: its rows can be read in
+ * ascending order only, by one thread at a time. Reading the last row of an .npy or llama-kl stream
+ * waits for the end of the stream, because a byte after the last row is an error.
  *
- * Errors: PLUCK_ERR_IO means that the system refuses the file. PLUCK_ERR_FORMAT means that the
- * content is not what its format demands; the message has the path, the byte offset, what was found
- * and what was expected. PLUCK_ERR_INVALID is a caller's mistake.
+ * Errors: PLUCK_ERR_IO means that the operating system could not open or read the file.
+ * PLUCK_ERR_FORMAT means that the content is not what its format demands; the message has the path,
+ * the byte offset, what was found and what was expected. PLUCK_ERR_INVALID is a caller's mistake.
  */
 #ifndef PLUCK_DUMP_H
 #define PLUCK_DUMP_H
@@ -71,7 +77,7 @@ extern "C" {
 typedef struct pluck_dump pluck_dump;
 
 typedef enum pluck_dump_format {
-    /* The content decides. Raw is taken if raw_n_vocab is set and no other format fits. */
+    /* The content decides. Raw is taken only if raw_n_vocab is not 0 and no other format fits. */
     PLUCK_DUMP_AUTO = 0,
     PLUCK_DUMP_NPY = 1,
     PLUCK_DUMP_SAFETENSORS = 2,
@@ -95,15 +101,20 @@ typedef struct pluck_dump_options {
 
     /* .safetensors, torch, .npz: the name of the tensor (.npz: of the array, without ".npy"), or
      * the common name of numbered steps, without the number. NULL: the tensor named logits. If
-     * there is none, the only readable one with at least two axes; if there is none of these
-     * either, the only readable one with one axis. If several qualify, the error lists them. Must
-     * be NULL for a format whose tensors have no names, else PLUCK_ERR_INVALID. */
+     * there is none, the only readable tensor with at least two axes; if there is none of these
+     * either, the only readable tensor with one axis. If several qualify, the call fails and the
+     * message lists them. Must be NULL for a format whose tensors have no names, else
+     * PLUCK_ERR_INVALID. */
     const char *tensor;
 
-    /* raw: the type of the values. In the other formats, PLUCK_F16 or PLUCK_BF16 says what 16-bit
-     * integers are: NumPy users store bfloat16 in them. */
+    /* raw: the type of the values. In the other formats, PLUCK_F16 or PLUCK_BF16 makes 16-bit
+     * integers readable, as bits of that type: NumPy users store bfloat16 in integers. */
     pluck_dtype raw_dtype;
-    uint32_t raw_n_vocab; /* raw: values per row (0: not raw). JSON lines: values per row, or 0 */
+
+    /* Values per row; 0: not known. Raw values need it, and so do JSON lines with "logprobs". For
+     * answers of servers (json) it is the size of the vocabulary, which by default just holds all
+     * tokens that are named. Other json and text must have this number of values per row. */
+    uint32_t raw_n_vocab;
 
     /* NULL: malloc and free. An allocator must outlive the dump. Headers of .safetensors are parsed
      * with malloc in any case; that memory is freed before the call returns. */
@@ -111,8 +122,8 @@ typedef struct pluck_dump_options {
 
     /* false: the file is mapped. Reading a row of a mapped file that has been shortened ends the
      * process with SIGBUS, and a network file system may raise it at any time. true: the whole file
-     * is read into memory of the allocator, and later changes to it do not matter; a file that is
-     * shortened while it is read is PLUCK_ERR_IO. */
+     * is read into memory of the allocator, and later changes to the file do not matter; a file
+     * that is shortened while it is read is PLUCK_ERR_IO. */
     bool no_map;
 } pluck_dump_options;
 
@@ -121,8 +132,8 @@ typedef struct pluck_dump_options {
 PLUCK_API pluck_status pluck_dump_open(pluck_dump **out, const char *path,
                                        const pluck_dump_options *options, pluck_error *err);
 
-/* NULL and a pointer to NULL are allowed. Rows that were read in place must not be used afterwards.
- * Standard input stays open. */
+/* dump may be NULL or point to NULL. Rows whose logits point into the file must not be used
+ * afterwards. Standard input stays open. */
 PLUCK_API void pluck_dump_destroy(pluck_dump **dump);
 
 /* The number of rows of a stream whose header does not give it. */
@@ -139,11 +150,11 @@ typedef struct pluck_dump_info {
     const char *tensor;       /* the name of the tensor; NULL if the format has no names */
     bool streamed;            /* rows can be read in ascending order only */
     bool has_targets;         /* rows have targets; JSON lines: the first row has one */
-    bool is_sparse;           /* the first row names some tokens only; the others are -inf */
+    bool is_sparse;           /* the first row names only some tokens; the others are -inf */
 
     /* The axes of the stored array, or 0 and NULL if the format has no array. The last axis is the
-     * vocabulary, the others are rows, and the last of these varies fastest. llama-kl: chunks, rows
-     * per chunk, vocabulary. */
+     * vocabulary; the other axes number the rows, and the last of those varies fastest. llama-kl
+     * has the axes chunks, rows per chunk, vocabulary. */
     size_t n_axes;
     const uint64_t *axes;
     size_t n_tensors; /* the number of tensors that are consecutive steps (tensor is then "FIRST to
@@ -154,15 +165,16 @@ typedef struct pluck_dump_info {
 PLUCK_API pluck_status pluck_dump_get_info(const pluck_dump *dump, pluck_dump_info *info,
                                            pluck_error *err);
 
-/* A row, and the token that followed in the text from which the row was computed. */
+/* A row of logits, and its target: the token that followed in the text from which the row was
+ * computed. */
 typedef struct pluck_dump_row {
     size_t struct_size; /* PLUCK_INIT(pluck_dump_row) */
     pluck_logits logits;
-    pluck_token target; /* below n_vocab; PLUCK_NO_TOKEN: none, or unknown */
+    pluck_token target; /* below n_vocab; PLUCK_NO_TOKEN: there is none, or it is not known */
 } pluck_dump_row;
 
 /*
- * Reads one row, 0 <= row < n_rows. On failure *out is unchanged.
+ * Reads one row; row is below n_rows. On failure *out is unchanged.
  *
  * If the stored values can be used as they are, out->logits.data points into the file, at any
  * alignment, and stays valid while the dump is open; scratch may be NULL. Otherwise the row is
@@ -175,57 +187,63 @@ typedef struct pluck_dump_row {
  * Many threads may read one dump at once, each with its own scratch, unless the dump is streamed.
  *
  * Streamed dumps: rows can be skipped, but not read again; a row before the next unread one is
- * PLUCK_ERR_INVALID. When a stream of unknown length has ended, the status is PLUCK_OK and
+ * PLUCK_ERR_INVALID. If a stream of unknown length ends before this row, the status is PLUCK_OK and
  * out->logits.data is NULL. After PLUCK_ERR_FORMAT or PLUCK_ERR_IO, every further read fails with
  * the same status.
  *
- * In every format, streamed or not, a stored target of n_vocab or more is PLUCK_ERR_FORMAT, here or
- * in pluck_dump_open().
+ * Stored targets, in every format, streamed or not: a target of n_vocab or more is
+ * PLUCK_ERR_FORMAT, here or in pluck_dump_open(). Any negative number means PLUCK_NO_TOKEN, but in
+ * llama-kl it is PLUCK_ERR_FORMAT.
  */
 PLUCK_API pluck_status pluck_dump_read(pluck_dump *dump, uint64_t row, float *scratch,
                                        pluck_dump_row *out, pluck_error *err);
 
-/* The text of a token, in a format whose rows name tokens by text and not by id (the answers of
- * servers in JSON), and its length in bytes in *length, unless that is NULL. NULL if the token has
- * no text or is not below n_vocab. Valid while the dump is open. */
+/* Returns the text of a token, in a format whose rows name tokens by text and not by id (the
+ * answers of servers in JSON). *length, unless length is NULL, becomes the number of bytes. Returns
+ * NULL if the token has no text or is not below n_vocab. The text is valid while the dump is
+ * open. */
 PLUCK_API const char *pluck_dump_token_text(const pluck_dump *dump, pluck_token token,
                                             size_t *length);
 
 /*
- * Says that rows before row will not be read again soon, so that their pages may leave memory. They
- * can still be read, and pointers to them stay valid. The call is optional: at most the 32 MiB of a
- * large file that were read last stay resident in any case. It is cheap enough for every row. Any
- * thread may call it at any time. On streams and in Fortran order it does nothing.
+ * Says that rows before row will not be read again soon, so that their pages may leave memory.
+ * Those rows can still be read, and pointers to them stay valid. The call is optional: even without
+ * it, at most the 32 MiB of a large file that were read last stay resident. The call is cheap
+ * enough to make it for every row. Any thread may make it at any time. On streams and in Fortran
+ * order it does nothing.
  */
 PLUCK_API void pluck_dump_release(pluck_dump *dump, uint64_t row);
 
 /*
- * Targets in a file of their own, one for each row: an .npy array of integers of 1, 2, 4 or 8 bytes
- * in either byte order, which is mapped and opened in constant time; or text, which is whole
- * numbers between white space or commas, or a JSON array. If there are several axes, the last one
- * varies fastest. A negative number means that the row has no target (PLUCK_NO_TOKEN). A number of
- * PLUCK_MAX_VOCAB or more is PLUCK_ERR_FORMAT. The caller checks that targets are below the n_vocab
- * of a dump.
+ * Targets in a file of their own, one for each row. The file is an .npy array of integers of 1, 2,
+ * 4 or 8 bytes in either byte order, or text. An array is mapped and opened in constant time. Text
+ * is whole numbers separated by white space or commas, or a JSON array. If there are several axes,
+ * the last one varies fastest. A negative number means that the row has no target (PLUCK_NO_TOKEN).
+ * A number of PLUCK_MAX_VOCAB or more is PLUCK_ERR_FORMAT. The caller checks that targets are below
+ * the n_vocab of a dump.
  */
 typedef struct pluck_targets pluck_targets;
 
-/* Opens path, or standard input for "-". Text and streams are read whole, up to 1 GiB. allocator as
- * in pluck_dump_options. On failure *out is NULL. */
+/* Opens path, or standard input for "-". Text and streams are read whole into memory, up to 1 GiB.
+ * allocator NULL: malloc and free; an allocator must outlive the targets. On failure *out is
+ * NULL. */
 PLUCK_API pluck_status pluck_targets_open(pluck_targets **out, const char *path,
                                           const pluck_allocator *allocator, pluck_error *err);
 
-/* NULL and a pointer to NULL are allowed. */
+/* targets may be NULL or point to NULL. */
 PLUCK_API void pluck_targets_destroy(pluck_targets **targets);
 
 /* The number of targets; 0 for NULL. */
 PLUCK_API uint64_t pluck_targets_count(const pluck_targets *targets);
 
-/* The number of axes, and their lengths in *axes, unless that is NULL; valid while the targets are
- * open. Text has one axis, nested JSON arrays have more. 0 for NULL. */
+/* Returns the number of axes; 0 if targets is NULL. *axes, unless axes is NULL, becomes a pointer
+ * to their lengths, which is valid while the targets are open. Text has one axis; nested JSON
+ * arrays have more. */
 PLUCK_API size_t pluck_targets_axes(const pluck_targets *targets, const uint64_t **axes);
 
-/* Writes the n targets from first on to tokens. Beyond the last one: PLUCK_ERR_INVALID. On failure
- * the content of tokens is undefined. Many threads may read at once. */
+/* Writes n targets to tokens, beginning with target number first. PLUCK_ERR_INVALID if the file has
+ * fewer than first + n targets. On failure the content of tokens is undefined. Many threads may
+ * read the same targets at once. */
 PLUCK_API pluck_status pluck_targets_read(pluck_targets *targets, uint64_t first, size_t n,
                                           pluck_token *tokens, pluck_error *err);
 
@@ -238,7 +256,7 @@ PLUCK_API pluck_status pluck_targets_read(pluck_targets *targets, uint64_t first
  *                           bfloat16, for which NumPy has no type (ml_dtypes: .view(bfloat16)).
  *   PLUCK_DUMP_SAFETENSORS  one tensor, F32, F16 or BF16.
  *   PLUCK_DUMP_JSONL        {"logits":[...]} per line, with "target" where the row has one. Each
- *                           number has as few digits as read back to the same float. -inf is
+ *                           number has the fewest digits that read back to the same float. -inf is
  *                           null; NaN and +inf, which JSON does not have, are PLUCK_ERR_NAN.
  */
 typedef struct pluck_dump_writer pluck_dump_writer;
@@ -246,37 +264,38 @@ typedef struct pluck_dump_writer pluck_dump_writer;
 /* Strings and row_axes are borrowed for the call. */
 typedef struct pluck_dump_writer_options {
     size_t struct_size;       /* PLUCK_INIT(pluck_dump_writer_options) */
-    pluck_dump_format format; /* one of the three above */
+    pluck_dump_format format; /* PLUCK_DUMP_NPY, PLUCK_DUMP_SAFETENSORS or PLUCK_DUMP_JSONL */
     pluck_dtype dtype;        /* stored type; JSON lines: values are rounded to it */
     uint32_t n_vocab;         /* values per row, 1 to PLUCK_MAX_VOCAB */
 
-    /* The number of rows to come, or PLUCK_DUMP_ROWS_UNKNOWN. It must be known if .npy or
-     * .safetensors goes to a pipe, because their headers hold it. */
+    /* The number of rows to come, or PLUCK_DUMP_ROWS_UNKNOWN. If an .npy or .safetensors file goes
+     * to a pipe, the number must be known, because it is in the header. */
     uint64_t n_rows;
 
     const char *tensor;       /* .safetensors: the name of the tensor; NULL: "logits" */
-    const char *targets_path; /* file for the targets: .npy, '<i4', -1 for none; NULL: no file */
+    const char *targets_path; /* .npy file for the targets, '<i4', -1: no target; NULL: no file */
     const pluck_allocator *allocator; /* NULL: malloc and free; must outlive the writer */
 
-    /* .npy, .safetensors: the axes of the rows, of which the last varies fastest; their product is
-     * n_rows. NULL: one axis. If the header has no room for all axes, one axis is written. */
+    /* .npy, .safetensors: the lengths of the axes that number the rows; the last axis varies
+     * fastest, and the product of the lengths is n_rows. NULL: one axis of n_rows. If the header
+     * has no room for all axes, one axis is written. */
     const uint64_t *row_axes;
     size_t n_row_axes;
 } pluck_dump_writer_options;
 
-/* Begins a file at path, or standard output for "-". Pipes and devices are written in place, links
- * are followed, and a file that is replaced keeps its mode. path and targets_path must not lead to
- * the same file; each may lead to a file that an open dump maps. On failure *out is NULL and
- * nothing is left on the disk. */
+/* Begins a file at path, or standard output for "-". Pipes and devices are written in place,
+ * without a temporary file. Links are followed. A file that replaces an old one gets the mode of
+ * the old one. path and targets_path must not lead to the same file; each may lead to a file that
+ * an open dump maps. On failure *out is NULL, and no file is left on the disk. */
 PLUCK_API pluck_status pluck_dump_writer_create(pluck_dump_writer **out, const char *path,
                                                 const pluck_dump_writer_options *options,
                                                 pluck_error *err);
 
 /*
- * Writes the next row: n_vocab logits of any type, rounded to the nearest value of the stored type
- * (ties to even, infinities beyond its range), and the target. After PLUCK_ERR_INVALID and
- * PLUCK_ERR_NAN nothing has been written, and the next row may follow. After PLUCK_ERR_IO every
- * further call fails.
+ * Writes the next row: n_vocab logits of any type, and the target. Logits are rounded to the
+ * nearest value of the stored type, ties to even; values beyond its range become infinities. After
+ * PLUCK_ERR_INVALID and PLUCK_ERR_NAN nothing has been written, and the next row may follow. After
+ * PLUCK_ERR_IO every further call fails.
  */
 PLUCK_API pluck_status pluck_dump_writer_write(pluck_dump_writer *writer, const pluck_dump_row *row,
                                                pluck_error *err);
@@ -286,7 +305,7 @@ PLUCK_API pluck_status pluck_dump_writer_write(pluck_dump_writer *writer, const 
  * exactly n_rows. Afterwards the writer can only be destroyed. */
 PLUCK_API pluck_status pluck_dump_writer_finish(pluck_dump_writer *writer, pluck_error *err);
 
-/* Removes files that are not finished. NULL and a pointer to NULL are allowed. */
+/* Removes files that are not finished. writer may be NULL or point to NULL. */
 PLUCK_API void pluck_dump_writer_destroy(pluck_dump_writer **writer);
 
 /* The path of a temporary file (index 0: rows, 1: targets), for programs that remove it when a
