@@ -122,7 +122,7 @@ pluck_status plk_read_struct(void *known, size_t known_bytes, const void *given,
         if (((const unsigned char *)given)[i] != 0)
             return plk_fail(err, PLUCK_ERR_INVALID,
                             "%s: a %s of %zu bytes has a field set that this version of pluck does "
-                            "not know; it knows the first %zu bytes",
+                            "not know; all bytes after the first %zu must be 0",
                             name, type, bytes, known_bytes);
     memcpy(known, given, bytes < known_bytes ? bytes : known_bytes);
     memcpy(known, &known_bytes, sizeof known_bytes);

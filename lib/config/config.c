@@ -349,8 +349,10 @@ pluck_status pluck_config_set_sequences(pluck_config *config, const char *key,
         return status;
     for (size_t i = 1; i < sequences->n; i++)
         if (sequences->ends[i] < sequences->ends[i - 1])
-            return plk_fail(err, PLUCK_ERR_INVALID,
-                            "pluck_config_set_sequences: ends[%zu] is below ends[%zu]", i, i - 1);
+            return plk_fail(
+                err, PLUCK_ERR_INVALID,
+                "pluck_config_set_sequences: ends[%zu] is below ends[%zu]; ends must not decrease",
+                i, i - 1);
     typed_value typed = {PLUCK_PARAM_SEQUENCES, sequences};
     return set_value("pluck_config_set_sequences", config, key, write_typed, &typed, err);
 }
@@ -493,9 +495,10 @@ pluck_status pluck_config_get_stage(const pluck_config *config, size_t index,
                         config ? "stage" : "config");
     const plk_config_entry *entry = running_entry(config, index);
     if (!entry)
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "pluck_config_get_stage: stage %zu is past the last one: there are %zu",
-                        index, config->n_running);
+        return plk_fail(
+            err, PLUCK_ERR_INVALID,
+            "pluck_config_get_stage: stage %zu does not exist; the number of stages is %zu", index,
+            config->n_running);
     pluck_config_stage known = {
         .stage = &entry->stage->info,
         .params = entry->params,

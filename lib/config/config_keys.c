@@ -145,10 +145,10 @@ const plk_config_key plk_config_keys[] = {
     {"seed", PLK_FORM_BOTH, read_seed, write_seed, schema_seed, NULL},
     {"on_nan", PLK_FORM_BOTH, read_on_nan, write_on_nan, schema_on_nan, NULL},
     {"order", PLK_FORM_FLAT, plk_read_order, plk_write_order, plk_schema_order,
-     "which is an order itself"},
+     "which gives the order itself; remove one of the two"},
     {NULL, PLK_FORM_FLAT, NULL, plk_write_flat_keys, plk_schema_flat_keys, NULL},
     {"mirostat", PLK_FORM_FLAT, plk_read_mirostat, plk_write_mirostat, plk_schema_mirostat,
-     "where a draw is chosen by \"draw\": {\"type\": \"mirostat_v2\"}"},
+     "with which the draw is chosen by \"draw\": {\"type\": \"mirostat_v2\"}"},
     {"stages", PLK_FORM_EXPLICIT, plk_read_stages, plk_write_stages, plk_schema_stages, NULL},
     {"draw", PLK_FORM_BOTH, plk_read_draw, plk_write_draw, plk_schema_draw, NULL},
 };
@@ -247,8 +247,10 @@ static pluck_status arrange(const plk_config_reader *reader, const plk_json_node
     plk_config_arrange(reader->config, &missing);
     if (!missing)
         return PLUCK_OK;
-    return plk_json_fail(reader->json, node, reader->err,
-                         "'%s' is configured but \"order\" does not name it", missing->info.name);
+    return plk_json_fail(
+        reader->json, node, reader->err,
+        "'%s' is configured but \"order\" does not name it; add it, or remove its keys",
+        missing->info.name);
 }
 
 pluck_status plk_config_read(const plk_config_reader *reader)

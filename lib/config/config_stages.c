@@ -148,7 +148,8 @@ static pluck_status read_params(const plk_config_reader *reader, const plk_json_
         }
         uint64_t bit = (uint64_t)1 << i;
         if (draw && (entry->given & bit) != 0)
-            return plk_json_fail_key(reader->json, member, reader->err, "'%s' is given too",
+            return plk_json_fail_key(reader->json, member, reader->err,
+                                     "'%s' sets the same parameter; remove one of the two",
                                      info->params[i].flat_key);
         pluck_status status = read_param(reader, entry, i, member, false);
         if (status != PLUCK_OK)
@@ -194,7 +195,7 @@ static pluck_status fail_two_draws(const plk_config_reader *reader, const plk_js
                                    const char *other)
 {
     return plk_json_fail_key(reader->json, value, reader->err,
-                             "\"%s\" is given too; both choose the draw", other);
+                             "\"%s\" is given too; both choose the draw, so remove one", other);
 }
 
 /* 0 leaves the draw as it is, unless an earlier 1 or 2 chose it. */
@@ -253,12 +254,13 @@ static pluck_status read_order_items(const plk_config_reader *reader, const plk_
             return status;
         if (!plk_stage_find(stage->info.name))
             return plk_json_fail(reader->json, item, reader->err,
-                                 "'%s' is a stage of the application, which has its place among "
-                                 "\"stages\"",
+                                 "'%s' is a stage of the application; \"order\" cannot name it, so "
+                                 "list the stages in \"stages\" instead",
                                  stage->info.name);
         for (size_t i = 0; i < *n_order; i++) {
             if (order[i] == stage)
-                return plk_json_fail(reader->json, item, reader->err, "'%s' is named twice",
+                return plk_json_fail(reader->json, item, reader->err,
+                                     "'%s' is named twice; a stage can run only once",
                                      stage->info.name);
         }
         order[(*n_order)++] = stage;
@@ -309,7 +311,8 @@ static pluck_status read_flat_param(const plk_config_reader *reader, const plk_s
         return status;
     plk_config_entry *entry = &config->entries[index];
     if ((entry->given_in_draw & bit) != 0 && !reader->setting)
-        return plk_json_fail_key(reader->json, value, reader->err, "given inside \"draw\" too");
+        return plk_json_fail_key(reader->json, value, reader->err,
+                                 "\"draw\" sets the same parameter; remove one of the two");
     status = read_param(reader, entry, i, value, true);
     if (status == PLUCK_OK) {
         entry->given |= bit;
@@ -390,8 +393,9 @@ pluck_status plk_set_in_stages(const plk_config_reader *reader, const char *key,
     if (status != PLUCK_OK || n > 0 || !owner)
         return status;
     if (plk_is_draw(owner) || plk_flat_key_is_shared(key))
-        return plk_json_fail(reader->json, value, reader->err,
-                             "no stage of this configuration has this parameter");
+        return plk_json_fail(
+            reader->json, value, reader->err,
+            "no stage of this configuration has this parameter; add the stage first");
     while (rank_of(config->entries[index].stage) < rank)
         index++;
     status = plk_config_insert(config, index, owner, reader->err);
@@ -442,11 +446,13 @@ static pluck_status set_by_flat_key(const plk_config_reader *reader, const pluck
 {
     bool found = false;
     if (!param->flat_key)
-        return plk_json_fail(reader->json, value, reader->err,
-                             "not in the flat form; add the stage with pluck_config_add_stage");
+        return plk_json_fail(
+            reader->json, value, reader->err,
+            "has no flat key; write the stage in \"stages\" or add it with pluck_config_add_stage");
     if ((param->flags & PLUCK_PARAM_BORROWED) != 0 || plk_flat_key_is_shared(param->flat_key))
         return plk_json_fail(reader->json, value, reader->err,
-                             "in the flat form several stages share '%s'; set that key",
+                             "in the flat form several stages share '%s'; set it by that key, "
+                             "without the name of the stage",
                              param->flat_key);
     return plk_read_flat_key(reader, param->flat_key, value, &found);
 }

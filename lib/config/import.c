@@ -389,7 +389,7 @@ static void read_member(plk_import *import, plk_import_member *member)
     import->current = member;
     import->part = 0;
     if (member->instead)
-        plk_import_say(import, PLUCK_IMPORT_IGNORED, "%s counts instead",
+        plk_import_say(import, PLUCK_IMPORT_IGNORED, "%s is used instead",
                        member->instead->path ? member->instead->path
                                              : plk_json_key(member->instead->node));
     else if (plk_json_is(member->node, PLK_JSON_NULL))

@@ -145,7 +145,9 @@ static void read_bad_words(plk_import *import, const plk_import_rule *rule,
         memcpy(text + n, "]", 2);
         if (plk_import_try(import, "bad_words_ids", text))
             plk_import_say(import, PLUCK_IMPORT_MAPPED, "bad_words_ids%s",
-                           n_end > 0 ? ", without those of eos_token_id, which may come" : "");
+                           n_end > 0 ? ", without the sequences that are one token of "
+                                       "eos_token_id: Transformers does not ban them"
+                                     : "");
     } else {
         plk_import_say(import, PLUCK_IMPORT_IGNORED,
                        n_end > 0 ? "Transformers drops the tokens of eos_token_id from this list"

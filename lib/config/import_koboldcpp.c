@@ -64,7 +64,7 @@ static void read_order(plk_import *import, const plk_import_rule *rule, const pl
     if (is_list)
         plk_import_say(import, PLUCK_IMPORT_MAPPED, "the order of the stages");
     else
-        plk_import_say(import, PLUCK_IMPORT_IGNORED, "not a list: the default order counts");
+        plk_import_say(import, PLUCK_IMPORT_IGNORED, "not an array, so the default order is used");
 }
 
 static const char mirostat_note[] = "mirostat takes the place of this sampler";

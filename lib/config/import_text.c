@@ -129,7 +129,7 @@ static void fail_at(text_pairs *pairs, const char *what)
 static void open_pair(text_pairs *pairs, const char *name, size_t n)
 {
     if (pairs->n == MAX_PAIRS)
-        fail_at(pairs, "there can be 4096 settings at most");
+        fail_at(pairs, "more than 4096 settings; there can be 4096 settings at most");
     if (pairs->status == PLUCK_OK)
         pairs->status = plk_grow(pairs->allocator, &pairs->items, &pairs->capacity, pairs->n + 1,
                                  sizeof *pairs->items, pairs->err);
@@ -269,7 +269,7 @@ static void read_modelfile_value(text_pairs *pairs)
                                 (mark == 1 && n + 1 < left && !strchr("\r\n", text[n + 1]))))
         n++;
     if (n + mark > left) {
-        fail_at(pairs, "the quoted value does not end");
+        fail_at(pairs, "the quoted value does not end; its closing quote is missing");
         return;
     }
     put_string(pairs, text + mark, n - mark);
@@ -399,7 +399,7 @@ static void read_quoted(text_pairs *pairs)
         } else if (c == '\\' && quote == '"') {
             int escaped = peek(pairs);
             if (escaped <= 0 || !strchr("\"\\/bfnrtu", escaped)) {
-                fail_at(pairs, "this escape is not read");
+                fail_at(pairs, "unsupported escape in a quoted value");
                 return;
             }
             put(pairs, (const char[]){'\\', (char)escaped}, 2);
@@ -410,7 +410,7 @@ static void read_quoted(text_pairs *pairs)
         if (!is_space(c))
             n_kept = pairs->n_values;
     }
-    fail_at(pairs, "the quoted value does not end");
+    fail_at(pairs, "the quoted value does not end; its closing quote is missing");
 }
 
 /* A plain scalar ends at the end of the line, at " #", and in a list at , and ]. */
@@ -435,7 +435,7 @@ static void read_yaml_scalar(text_pairs *pairs, bool in_list)
     if (c == '"' || c == '\'')
         read_quoted(pairs);
     else if (c != -1 && strchr("&*!{}[]|>%@`", c))
-        fail_at(pairs, "only numbers, words, strings and lists of them are read");
+        fail_at(pairs, "unsupported YAML; expected a number, a word, a string or a list of these");
     else
         read_plain(pairs, in_list);
 }
@@ -454,7 +454,7 @@ static void read_flow_list(text_pairs *pairs)
         if (peek(pairs) == ',')
             step(pairs);
         else if (peek(pairs) != ']')
-            fail_at(pairs, "the list does not end");
+            fail_at(pairs, "the list does not end; its ']' is missing");
         skip_space(pairs, true);
     }
     if (peek(pairs) == ']')
@@ -533,7 +533,8 @@ static void read_yaml_value(text_pairs *pairs)
         if (is_item(pairs, &indent))
             read_block_list(pairs);
         else if (indent != SIZE_MAX && indent > 0 && pairs->at + indent < pairs->size)
-            fail_at(pairs, "settings inside settings are not read");
+            fail_at(pairs,
+                    "a setting inside another setting; expected one level, as in 'top_k: 40'");
         else
             put(pairs, "null", 4);
         return;

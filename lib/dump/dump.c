@@ -125,8 +125,8 @@ static pluck_status fail_unknown(const plk_source *source, const uint8_t *bytes,
 {
     const foreign_format *f = find_foreign(bytes, size_bytes, 0);
     if (f)
-        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: is %s, which is not read; %s", source->label,
-                        f->name, f->advice);
+        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: is %s, which is not read as logits; %s",
+                        source->label, f->name, f->advice);
     char begins[16] = "", known[192] = "", raw[64] = "";
     size_t used = 0;
     for (size_t i = 0; i < size_bytes && i < 4; i++)
@@ -362,7 +362,8 @@ pluck_status pluck_dump_read(pluck_dump *dump, uint64_t row, float *scratch, plu
     if (status != PLUCK_OK)
         return status;
     if (row >= dump->info.n_rows)
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s: row %llu is past the last one: there are %llu",
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%s: row %llu does not exist; the dump has %llu rows, the first is row 0",
                         dump->source.label, (unsigned long long)row,
                         (unsigned long long)dump->info.n_rows);
     if (dump->reader->needs_scratch && !scratch)

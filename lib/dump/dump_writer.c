@@ -308,12 +308,14 @@ static pluck_status check_row(const pluck_dump_writer *w, const pluck_dump_row *
     if (w->failure != PLUCK_OK || w->finished)
         return plk_fail(err, w->failure != PLUCK_OK ? w->failure : PLUCK_ERR_INVALID, "%s: %s",
                         w->path,
-                        w->finished ? "is finished already" : "an earlier write has failed");
+                        w->finished ? "the writer is finished; a new file needs a new writer"
+                                    : "an earlier write has failed; destroy the writer");
     if (!row->logits.data || !plk_is_logit_dtype(row->logits.dtype) ||
         row->logits.n_vocab != w->options.n_vocab)
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s: row %llu has %u values%s, expected %u",
-                        w->path, (unsigned long long)w->n_written, (unsigned)row->logits.n_vocab,
-                        row->logits.data ? "" : " at NULL", (unsigned)w->options.n_vocab);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%s: row %llu has %u values%s; expected %u, and a known dtype", w->path,
+                        (unsigned long long)w->n_written, (unsigned)row->logits.n_vocab,
+                        row->logits.data ? "" : " (data is NULL)", (unsigned)w->options.n_vocab);
     if (row->target < PLUCK_NO_TOKEN ||
         (row->target >= 0 && (uint32_t)row->target >= w->options.n_vocab))
         return plk_fail(err, PLUCK_ERR_INVALID,
@@ -321,8 +323,9 @@ static pluck_status check_row(const pluck_dump_writer *w, const pluck_dump_row *
                         w->path, (unsigned long long)w->n_written, (int)row->target,
                         (unsigned)w->options.n_vocab);
     if (w->n_written == w->options.n_rows)
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s: all %llu rows have been written", w->path,
-                        (unsigned long long)w->n_written);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%s: all %llu rows of n_rows have been written; another row cannot follow",
+                        w->path, (unsigned long long)w->n_written);
     return PLUCK_OK;
 }
 
@@ -398,7 +401,8 @@ pluck_status pluck_dump_writer_finish(pluck_dump_writer *w, pluck_error *err)
     if (w->failure != PLUCK_OK || w->finished)
         return plk_fail(err, w->failure != PLUCK_OK ? w->failure : PLUCK_ERR_INVALID, "%s: %s",
                         w->path,
-                        w->finished ? "is finished already" : "an earlier write has failed");
+                        w->finished ? "the writer is finished; a new file needs a new writer"
+                                    : "an earlier write has failed; destroy the writer");
     bool is_known = w->options.n_rows != PLUCK_DUMP_ROWS_UNKNOWN;
     if (w->n_written == 0 || (is_known && w->n_written != w->options.n_rows))
         return plk_fail(err, PLUCK_ERR_INVALID, "%s: %llu rows were written, expected %s", w->path,

@@ -118,7 +118,8 @@ static pluck_status collect(void *user, const plk_json_token *token, float value
     file->by_text = file->by_text || !token->has_id;
     if (file->by_id && file->by_text)
         return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: gives some tokens by their ids and some by text",
+                        "%s: gives some tokens by their ids and some by text; expected ids for "
+                        "all, or for none",
                         c->dump->source.label);
     if (token->has_id) {
         file->largest_id = token->id > file->largest_id ? token->id : file->largest_id;
@@ -271,9 +272,12 @@ static pluck_status open_sparse(pluck_dump *dump, json_file *file, uint32_t want
     }
     uint32_t n = file->by_text ? (uint32_t)file->n_texts : file->largest_id + 1;
     if (wanted != 0 && wanted < n)
-        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: has %s %u, which do not fit a vocabulary of %u",
-                        dump->source.label, file->by_text ? "different tokens:" : "ids up to",
-                        (unsigned)(file->by_text ? n : n - 1), (unsigned)wanted);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: has %s%u%s, which do not fit a vocabulary of %u tokens; expected "
+                        "--vocab-size (raw_n_vocab) %u or more",
+                        dump->source.label, file->by_text ? "" : "ids up to ",
+                        (unsigned)(file->by_text ? n : n - 1),
+                        file->by_text ? " different tokens" : "", (unsigned)wanted, (unsigned)n);
     dump->info.n_vocab = wanted != 0 ? wanted : n;
     dump->info.is_sparse = true;
     dump->info.has_targets = true;

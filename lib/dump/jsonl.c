@@ -169,7 +169,7 @@ static void read_pair(row_reader *r, json_row *row, bool *has_values, bool *has_
         return;
     if (plk_json_key_is(key, "logits") || plk_json_key_is(key, "logprobs")) {
         if (*has_values)
-            plk_json_fail_expected(s, "one of \"logits\" and \"logprobs\", once");
+            plk_json_fail_expected(s, "only one \"logits\" or \"logprobs\" per row");
         *has_values = true;
         if (plk_json_take(s, '['))
             read_array(r, row);
@@ -179,7 +179,7 @@ static void read_pair(row_reader *r, json_row *row, bool *has_values, bool *has_
             plk_json_fail_expected(s, "'[' or '{'");
     } else if (plk_json_key_is(key, "target")) {
         if (*has_target)
-            plk_json_fail_expected(s, "one \"target\"");
+            plk_json_fail_expected(s, "only one \"target\" per row");
         *has_target = true;
         read_target(r, row);
     } else {

@@ -112,19 +112,24 @@ static void gather(const plk_row_layout *layout, plk_source *source, uint64_t ro
 pluck_status plk_fail_scratch(const plk_source *source, pluck_error *err)
 {
     return plk_fail(err, PLUCK_ERR_INVALID,
-                    "%s: scratch is NULL, but rows of this dump have to be copied", source->label);
+                    "%s: scratch is NULL, but rows of this dump have to be copied; pass a buffer "
+                    "of n_vocab floats",
+                    source->label);
 }
 
 pluck_status plk_check_stream(const plk_source *source, pluck_status failure, uint64_t next_row,
                               uint64_t row, pluck_error *err)
 {
     if (failure != PLUCK_OK)
-        return plk_fail(err, failure, "%s: the stream has failed before, at row %llu",
-                        source->label, (unsigned long long)next_row);
+        return plk_fail(
+            err, failure,
+            "%s: the stream has failed before, at row %llu; nothing more can be read from it",
+            source->label, (unsigned long long)next_row);
     if (row < next_row)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "%s: row %llu of a stream has passed; the next one is %llu", source->label,
-                        (unsigned long long)row, (unsigned long long)next_row);
+                        "%s: row %llu of a stream has passed; the next one is %llu, and earlier "
+                        "rows cannot be read again",
+                        source->label, (unsigned long long)row, (unsigned long long)next_row);
     return PLUCK_OK;
 }
 

@@ -109,8 +109,9 @@ pluck_status pluck_targets_read(pluck_targets *targets, uint64_t first, size_t n
     const char *label = integers->source.label;
     if (first > integers->n || n > integers->n - first)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "%s: %zu targets from %llu on were requested, but there are %llu", label, n,
-                        (unsigned long long)first, (unsigned long long)integers->n);
+                        "%s: %zu targets from target %llu on were requested, but the file has only "
+                        "%llu targets",
+                        label, n, (unsigned long long)first, (unsigned long long)integers->n);
     int64_t values[AT_ONCE];
     for (size_t done = 0; done < n;) {
         size_t step = n - done < AT_ONCE ? n - done : AT_ONCE;

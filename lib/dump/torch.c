@@ -149,7 +149,8 @@ static pluck_status place(const pluck_dump *dump, const plk_torch_tensor *found,
     if (tensor->member.method == PLK_ZIP_STORED &&
         tensor->member.size_bytes != tensor->member.packed_size_bytes)
         return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: the storage of tensor '%.64s' has %llu bytes, and its size is %llu",
+                        "%s: the storage of tensor '%.64s' takes %llu bytes in the archive; "
+                        "expected the %llu that its directory says",
                         dump->source.label, found->name,
                         (unsigned long long)tensor->member.packed_size_bytes,
                         (unsigned long long)tensor->member.size_bytes);

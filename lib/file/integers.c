@@ -76,8 +76,8 @@ static pluck_status fail_text(const text_reader *r, const char *expected)
            !plk_is_space(r->at[length]))
         length++;
     if (length == 0)
-        return plk_fail(r->err, PLUCK_ERR_FORMAT, "%s: expected %s, found the end", source->label,
-                        expected);
+        return plk_fail(r->err, PLUCK_ERR_FORMAT, "%s: expected %s, found the end of the file",
+                        source->label, expected);
     return plk_fail(r->err, PLUCK_ERR_FORMAT, "%s: line %llu: expected %s, found '%.*s'",
                     source->label, line, expected, (int)length, (const char *)r->at);
 }
@@ -226,7 +226,9 @@ static pluck_status open_text(plk_integers *integers, const uint8_t *begin, pluc
     if (status != PLUCK_OK)
         return status;
     if (r.n == 0)
-        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: does not hold integers", source->label);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: does not hold integers; expected whole numbers, as text or .npy",
+                        source->label);
     integers->values = plk_alloc(&integers->allocator, r.n, sizeof *integers->values);
     if (!integers->values)
         return plk_fail_nomem(err, r.n * sizeof *integers->values);

@@ -212,7 +212,8 @@ static int write_to_disk(int fd)
 pluck_status plk_new_file_complete(plk_new_file *file, pluck_error *err)
 {
     if (file->has_failed)
-        return plk_fail(err, PLUCK_ERR_IO, "%s: could not be written before", file->path);
+        return plk_fail(err, PLUCK_ERR_IO, "%s: is incomplete, because an earlier write failed",
+                        file->path);
     if (file->fd < 0)
         return PLUCK_OK;
     pluck_status status = plk_new_file_flush(file, err);

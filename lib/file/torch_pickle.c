@@ -80,8 +80,8 @@ static uint32_t stack_at(const machine *m, size_t index)
 
 static pluck_status fail_at(const machine *m, const char *what)
 {
-    return plk_fail(m->err, PLUCK_ERR_FORMAT, "%s: its pickle, byte %td: %s", m->where,
-                    m->at - m->begin, what);
+    return plk_fail(m->err, PLUCK_ERR_FORMAT, "%s: its pickle cannot be read; byte %td: %s",
+                    m->where, m->at - m->begin, what);
 }
 
 /* The only advice there is for all that is not plain tensors. */

@@ -339,10 +339,10 @@ static pluck_status check_tails(const pluck_matrix *root, const pluck_head_tail 
     if (status != PLUCK_OK)
         return status;
     if (root->n_rows <= n_tails)
-        return plk_fail(
-            err, PLUCK_ERR_INVALID,
-            "head: root has %u rows; it needs one for each of the %u clusters, and a short list",
-            (unsigned)root->n_rows, (unsigned)n_tails);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "head: root has %u rows; expected more than %u: one for each token of the "
+                        "short list, then one for each tail",
+                        (unsigned)root->n_rows, (unsigned)n_tails);
     uint64_t n = root->n_rows - n_tails;
     for (uint32_t i = 0; i < n_tails; i++) {
         const pluck_matrix *projection = &tails[i].projection, *output = &tails[i].output;
@@ -352,12 +352,12 @@ static pluck_status check_tails(const pluck_matrix *root, const pluck_head_tail 
         if (status != PLUCK_OK)
             return status;
         if (projection->n_cols != root->n_cols || projection->n_rows != output->n_cols)
-            return plk_fail(err, PLUCK_ERR_INVALID,
-                            "head: tail %u: projection [%u, %u] does not fit a hidden state of %u "
-                            "values and output [%u, %u]",
-                            (unsigned)i, (unsigned)projection->n_rows, (unsigned)projection->n_cols,
-                            (unsigned)root->n_cols, (unsigned)output->n_rows,
-                            (unsigned)output->n_cols);
+            return plk_fail(
+                err, PLUCK_ERR_INVALID,
+                "head: tail %u: projection is [%u, %u], dim %u, output [%u, %u]; projection must "
+                "have dim columns and one row for each column of output",
+                (unsigned)i, (unsigned)projection->n_rows, (unsigned)projection->n_cols,
+                (unsigned)root->n_cols, (unsigned)output->n_rows, (unsigned)output->n_cols);
         n += output->n_rows;
     }
     if (n > PLUCK_MAX_VOCAB)

@@ -333,14 +333,15 @@ static pluck_status add_code(code_walk *walk, const uint8_t *bits, size_t length
             *child = (int32_t)token;
         } else if (last || (*child != NO_CHILD && *child < (int32_t)n_tokens)) {
             return plk_fail(err, PLUCK_ERR_INVALID,
-                            "codes: the code of token %u and an earlier one begin alike; no code "
-                            "may be the beginning of another",
+                            "codes: the code of token %u equals an earlier code, or one begins "
+                            "with the other; no code may be the beginning of another",
                             (unsigned)token);
         } else if (*child == NO_CHILD) {
             if (walk->n_made == n_tokens - 1)
                 return plk_fail(err, PLUCK_ERR_INVALID,
-                                "codes: those up to token %u have branches that no other token can "
-                                "end; together the codes must fill the tree",
+                                "codes: the code of token %u needs an inner node more than the "
+                                "tokens can fill; together the codes must fill the tree, so that "
+                                "every node has two children",
                                 (unsigned)token);
             *child = (int32_t)(2 * n_tokens - 2 - walk->n_made);
             at = walk->n_made++;

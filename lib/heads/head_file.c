@@ -384,10 +384,12 @@ static pluck_status load_file(head_file *file, pluck_error *err)
 {
     const pluck_allocator *allocator = &file->memory.allocator;
     const char *label = file->source.label;
-    if (file->source.streamed || plk_is_swapped(true))
+    if (file->source.streamed)
         return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: a head can be read only from a file, and on a little-endian machine",
-                        label);
+                        "%s: a head cannot be read from a stream; store it as a file", label);
+    if (plk_is_swapped(true))
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: heads are stored little-endian, but this machine is not", label);
     pluck_status status = plk_safetensors_header_parse(
         &file->header, file->source.bytes, file->source.size_bytes, label, allocator, err);
     if (status != PLUCK_OK)

@@ -361,10 +361,12 @@ static pluck_status check_batch(const pluck_head_batch *b, pluck_error *err)
                         "pluck_head_run: batch.logprobs needs batch.tokens");
     if (!b->given != (b->n_given == 0) || !b->given_logprobs != (b->n_given == 0))
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "pluck_head_run: batch.n_given, given and given_logprobs go together");
+                        "pluck_head_run: batch.given and given_logprobs must be NULL if n_given is "
+                        "0, and must not be otherwise");
     if (!b->top != (b->n_top == 0))
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "pluck_head_run: batch.n_top and batch.top go together");
+        return plk_fail(
+            err, PLUCK_ERR_INVALID,
+            "pluck_head_run: batch.top must be NULL if n_top is 0, and must not be otherwise");
     return PLUCK_OK;
 }
 

@@ -180,7 +180,7 @@ static pluck_status load_tokens(plk_history *history, uint64_t first, uint32_t n
         bool follows = at == first ? at > 0 || before == 0 : may_follow(n_generated, before);
         if (token >= n_vocab || !follows)
             return plk_fail(err, PLUCK_ERR_FORMAT,
-                            "the state's token at position %llu cannot be in a history",
+                            "the state is damaged: its token at position %llu is impossible",
                             (unsigned long long)at);
         history->ring[slot(history, at)] = (pluck_token)token;
         history->generated_ring[slot(history, at)] = before;
@@ -189,7 +189,8 @@ static pluck_status load_tokens(plk_history *history, uint64_t first, uint32_t n
     bool is_empty = history->position == first;
     if (is_empty ? history->position == 0 && history->n_generated != 0
                  : !may_follow(n_generated, history->n_generated))
-        return plk_fail(err, PLUCK_ERR_FORMAT, "the state's number of generated tokens is wrong");
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "the state is damaged: its number of generated tokens is impossible");
     return PLUCK_OK;
 }
 
@@ -206,8 +207,8 @@ pluck_status plk_history_load(plk_history *history, size_t window, uint32_t n_vo
     if (history->position > most || n_generated > UINT32_MAX || first > history->position ||
         n > in->n_bytes / entry_bytes || (first > 0 && n < window))
         return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "the state has %llu tokens of a sequence of %llu, which is not what this "
-                        "configuration keeps",
+                        "the state has %llu tokens of a sequence of %llu; it is damaged, or of a "
+                        "configuration that keeps fewer tokens",
                         (unsigned long long)n, (unsigned long long)history->position);
     size_t n_kept = n < history->limit ? (size_t)n : history->limit;
     history->oldest = history->position - n_kept;

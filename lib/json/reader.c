@@ -147,7 +147,7 @@ static bool read_string(plk_json_reader *r)
             return fail(r, "invalid UTF-8");
         r->at += length;
     }
-    return fail_at(r, start, "this string does not end");
+    return fail_at(r, start, "this string does not end; its closing quote is missing");
 }
 
 static bool read_number(plk_json_reader *r)
@@ -161,7 +161,7 @@ static bool read_number(plk_json_reader *r)
     case PLK_NUMBER_NO_DIGIT:
         return fail(r, "expected a digit after '-'");
     case PLK_NUMBER_LEADING_ZERO:
-        return fail_at(r, start, "a number does not start with 0");
+        return fail_at(r, start, "a number has no leading zeros");
     case PLK_NUMBER_NO_FRACTION:
         return fail(r, "expected a digit after the decimal point");
     case PLK_NUMBER_NO_EXPONENT:
@@ -191,7 +191,7 @@ static const char *bad_value(const plk_json_reader *r)
         return "expected a value; true, false and null are written in small letters";
     case '.':
     case '+':
-        return "a number starts with a digit or '-'";
+        return "expected a value; a number starts with a digit or '-'";
     default:
         return "expected a value; text is written in double quotes";
     }

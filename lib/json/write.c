@@ -210,7 +210,8 @@ pluck_status plk_write_end(plk_writer *writer, size_t *needed_bytes, pluck_error
         return PLUCK_OK;
     if (writer->capacity_bytes > 0)
         writer->text[writer->capacity_bytes - 1] = '\0';
-    return plk_fail(err, PLUCK_ERR_SPACE, "the text needs %zu bytes with its NUL, but has %zu",
+    return plk_fail(err, PLUCK_ERR_SPACE,
+                    "the text needs %zu bytes with its NUL, but capacity is %zu",
                     writer->size_bytes + 1, writer->capacity_bytes);
 }
 

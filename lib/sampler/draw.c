@@ -17,10 +17,11 @@
 pluck_status plk_sampler_check(const pluck_sampler *sampler, pluck_logits logits, pluck_error *err)
 {
     if (!sampler || !logits.data)
-        return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "the sampler and logits.data must not be NULL");
     if (logits.n_vocab != sampler->n_vocab)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "%u logits were given to a sampler for a vocabulary of %u tokens",
+                        "%u logits were given to a sampler for a vocabulary of %u tokens; expected "
+                        "one logit per token",
                         logits.n_vocab, sampler->n_vocab);
     if (!plk_is_logit_dtype(logits.dtype))
         return plk_fail(err, PLUCK_ERR_INVALID, "dtype %d is not a pluck_dtype", (int)logits.dtype);
@@ -224,7 +225,7 @@ pluck_status pluck_sampler_draw_many(pluck_sampler *sampler, pluck_logits logits
     if (status != PLUCK_OK)
         return status;
     if (!draws || n == 0)
-        return plk_fail(err, PLUCK_ERR_INVALID, "draws is NULL or n is 0");
+        return plk_fail(err, PLUCK_ERR_INVALID, "draws must not be NULL, and n must be at least 1");
     if (plk_chain_is_random(&sampler->chain))
         PLK_RETURN_IN_FP(draw_from_each_view(sampler, logits, n, draws, err));
     PLK_RETURN_IN_FP(draw_from_one_view(sampler, logits, n, draws, err));
@@ -244,7 +245,7 @@ pluck_status pluck_sampler_distribution(pluck_sampler *sampler, pluck_logits log
     if (status != PLUCK_OK)
         return status;
     if (!n_total || (!probs && capacity > 0))
-        return plk_fail(err, PLUCK_ERR_INVALID, "probs or n_total is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "probs and n_total must not be NULL");
     plk_fp_state fp = plk_fp_enter();
     plk_view view;
     pluck_pcg64 rng = sampler->rng;
@@ -293,8 +294,9 @@ pluck_status pluck_sampler_logprob(pluck_sampler *sampler, pluck_logits logits,
     if (kind != PLUCK_LOGPROB_RAW && kind != PLUCK_LOGPROB_FINAL)
         return plk_fail(err, PLUCK_ERR_INVALID, "kind %d is not a pluck_logprob_kind", (int)kind);
     if (!logprob || token < 0 || (uint32_t)token >= logits.n_vocab)
-        return plk_fail(err, PLUCK_ERR_INVALID, "logprob is NULL, or token %d is outside [0, %u]",
-                        token, logits.n_vocab - 1);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "logprob must not be NULL, and token %d must be in [0, %u]", token,
+                        logits.n_vocab - 1);
     PLK_RETURN_IN_FP(logprob_of(sampler, logits, kind, token, logprob, err));
 }
 
@@ -327,6 +329,7 @@ pluck_status pluck_sampler_draw_distinct(pluck_sampler *sampler, pluck_logits lo
     if (status != PLUCK_OK)
         return status;
     if (!draws || !n_drawn || n == 0)
-        return plk_fail(err, PLUCK_ERR_INVALID, "draws or n_drawn is NULL, or n is 0");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "draws and n_drawn must not be NULL, and n must be at least 1");
     PLK_RETURN_IN_FP(draw_distinct(sampler, logits, n, draws, n_drawn, err));
 }

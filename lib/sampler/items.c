@@ -60,7 +60,8 @@ static pluck_status scatter(const layout *l, size_t first, size_t n, float *row,
                             "items: token %d of item %zu is outside [0, %u]", (int)id, i,
                             n_vocab - 1);
         if ((uint32_t)id < first)
-            return plk_fail(err, PLUCK_ERR_INVALID, "items: token %d comes twice", (int)id);
+            return plk_fail(err, PLUCK_ERR_INVALID,
+                            "items: token %d comes twice; each may be listed once", (int)id);
         memcpy(row + id, &number, sizeof number);
     }
     for (size_t i = first; i < n; i++) {
@@ -68,7 +69,8 @@ static pluck_status scatter(const layout *l, size_t first, size_t n, float *row,
         uint32_t number;
         memcpy(&number, row + id, sizeof number);
         if (number != i)
-            return plk_fail(err, PLUCK_ERR_INVALID, "items: token %d comes twice", (int)id);
+            return plk_fail(err, PLUCK_ERR_INVALID,
+                            "items: token %d comes twice; each may be listed once", (int)id);
         row[id] = logit_at(l, i);
     }
     return PLUCK_OK;
@@ -86,11 +88,14 @@ pluck_status pluck_logits_from_items(const void *items, size_t stride_bytes, siz
     if (stride_bytes < sizeof(int32_t) || id_offset_bytes > stride_bytes - sizeof(int32_t) ||
         logit_offset_bytes > stride_bytes - sizeof(float))
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "stride_bytes is %zu; the id at %zu and the logit at %zu need 4 bytes each",
+                        "stride_bytes is %zu; the 4 bytes of the id, from byte %zu, and of the "
+                        "logit, from byte %zu, must lie within it",
                         stride_bytes, id_offset_bytes, logit_offset_bytes);
     if (n > n_vocab)
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "items: %zu for a vocabulary of %u; each token may come once", n, n_vocab);
+        return plk_fail(
+            err, PLUCK_ERR_INVALID,
+            "items: n is %zu, but the vocabulary has %u tokens; each token may be listed once", n,
+            n_vocab);
     layout l = {items, stride_bytes, id_offset_bytes, logit_offset_bytes};
     return scatter(&l, copy_leading(&l, n, row), n, row, n_vocab, err);
 }

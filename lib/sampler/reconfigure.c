@@ -61,7 +61,8 @@ pluck_status pluck_sampler_reconfigure(pluck_sampler *sampler, const pluck_confi
                                        pluck_error *err)
 {
     if (!sampler || !config)
-        return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_sampler_reconfigure: sampler and config must not be NULL");
     pluck_config_info info = PLUCK_INIT(pluck_config_info);
     pluck_status status = pluck_config_get_info(config, &info, err);
     if (status != PLUCK_OK)

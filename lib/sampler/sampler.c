@@ -10,9 +10,9 @@
 
 #include <stddef.h>
 
-static pluck_status fail_null(pluck_error *err)
+static pluck_status fail_null(const char *names, pluck_error *err)
 {
-    return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+    return plk_fail(err, PLUCK_ERR_INVALID, "%s must not be NULL", names);
 }
 
 static void seek(pluck_sampler *sampler, uint64_t stream, uint64_t position)
@@ -129,10 +129,10 @@ pluck_status pluck_sampler_create(pluck_sampler **out, const pluck_config *confi
                                   const pluck_sampler_options *options, pluck_error *err)
 {
     if (!out)
-        return fail_null(err);
+        return fail_null("pluck_sampler_create: out", err);
     *out = NULL;
     if (!config)
-        return fail_null(err);
+        return fail_null("pluck_sampler_create: config", err);
     pluck_sampler_options known;
     pluck_status status = PLK_READ_STRUCT(&known, options, "options", pluck_sampler_options, err);
     if (status == PLUCK_OK)
@@ -173,7 +173,7 @@ pluck_status pluck_sampler_from_json(pluck_sampler **out, const char *json, size
                                      uint32_t n_vocab, pluck_error *err)
 {
     if (!out)
-        return fail_null(err);
+        return fail_null("pluck_sampler_from_json: out", err);
     *out = NULL;
     pluck_config *config = NULL;
     pluck_status status = pluck_config_from_json(&config, json, json_size_bytes, NULL, err);
@@ -202,10 +202,10 @@ pluck_status pluck_sampler_clone(pluck_sampler **out, const pluck_sampler *sampl
                                  pluck_error *err)
 {
     if (!out)
-        return fail_null(err);
+        return fail_null("pluck_sampler_clone: out", err);
     *out = NULL;
     if (!sampler)
-        return fail_null(err);
+        return fail_null("pluck_sampler_clone: sampler", err);
     /* One allocation for everything whose size stays: the sampler, its chain and its history. */
     size_t alignment = _Alignof(max_align_t);
     size_t own_bytes = (sizeof *sampler + alignment - 1) / alignment * alignment;
@@ -248,7 +248,7 @@ static void start_sequence(pluck_sampler *sampler)
 pluck_status pluck_sampler_reset(pluck_sampler *sampler, pluck_error *err)
 {
     if (!sampler)
-        return fail_null(err);
+        return fail_null("pluck_sampler_reset: sampler", err);
     start_sequence(sampler);
     return PLUCK_OK;
 }
@@ -257,7 +257,7 @@ pluck_status pluck_sampler_start(pluck_sampler *sampler, uint64_t seed, uint64_t
                                  pluck_error *err)
 {
     if (!sampler)
-        return fail_null(err);
+        return fail_null("pluck_sampler_start: sampler", err);
     sampler->seed = seed;
     sampler->stream = stream;
     start_sequence(sampler);
@@ -267,7 +267,7 @@ pluck_status pluck_sampler_start(pluck_sampler *sampler, uint64_t seed, uint64_t
 pluck_status pluck_sampler_set_position(pluck_sampler *sampler, uint64_t position, pluck_error *err)
 {
     if (!sampler)
-        return fail_null(err);
+        return fail_null("pluck_sampler_set_position: sampler", err);
     seek(sampler, sampler->stream, position);
     return PLUCK_OK;
 }
@@ -296,7 +296,7 @@ static pluck_status accept_all(pluck_sampler *sampler, const pluck_token *tokens
                                bool is_prompt, pluck_error *err)
 {
     if (!sampler || (!tokens && n > 0))
-        return fail_null(err);
+        return fail_null("sampler and tokens", err);
     for (size_t i = 0; i < n; i++)
         if (tokens[i] < 0 || (uint32_t)tokens[i] >= sampler->n_vocab)
             return plk_fail(err, PLUCK_ERR_INVALID, "token %d is outside [0, %u]", tokens[i],
@@ -343,7 +343,7 @@ pluck_status pluck_sampler_next(pluck_sampler *sampler, pluck_logits logits, plu
                                 pluck_error *err)
 {
     if (!sampler || !token)
-        return fail_null(err);
+        return fail_null("pluck_sampler_next: sampler and token", err);
     plk_drawn drawn = sampler->drawn;
     pluck_token next = PLUCK_NO_TOKEN;
     pluck_status status = pluck_sampler_sample(sampler, logits, &next, err);
@@ -374,7 +374,7 @@ static bool can_rewind(const pluck_sampler *sampler, uint32_t n)
 pluck_status pluck_sampler_rewind(pluck_sampler *sampler, uint32_t n, pluck_error *err)
 {
     if (!sampler)
-        return fail_null(err);
+        return fail_null("pluck_sampler_rewind: sampler", err);
     if (!can_rewind(sampler, n))
         return plk_fail(
             err, PLUCK_ERR_INVALID,
@@ -396,7 +396,7 @@ pluck_status pluck_sampler_set_mask(pluck_sampler *sampler, const int32_t *bits,
                                     pluck_error *err)
 {
     if (!sampler)
-        return fail_null(err);
+        return fail_null("pluck_sampler_set_mask: sampler", err);
     size_t wanted = bits ? plk_mask_words(sampler->n_vocab) : 0;
     if (n_words != wanted)
         return plk_fail(err, PLUCK_ERR_INVALID,
@@ -428,7 +428,7 @@ pluck_status pluck_sampler_get_info(const pluck_sampler *sampler, pluck_sampler_
                                     pluck_error *err)
 {
     if (!sampler || !info)
-        return fail_null(err);
+        return fail_null("pluck_sampler_get_info: sampler and info", err);
     pluck_sampler_info known = {
         .n_vocab = sampler->n_vocab,
         .max_rewind = sampler->max_rewind,

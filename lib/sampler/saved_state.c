@@ -50,7 +50,9 @@ pluck_status pluck_sampler_save(const pluck_sampler *sampler, void *bytes, size_
                                 size_t *needed_bytes, pluck_error *err)
 {
     if (!sampler || !needed_bytes || (!bytes && capacity_bytes > 0))
-        return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_sampler_save: sampler and needed_bytes must not be NULL, nor bytes "
+                        "if capacity_bytes is above 0");
     for (size_t i = 0; i < sampler->chain.n; i++)
         if (sampler->chain.links[i].stage->is_unsaveable)
             return plk_fail(err, PLUCK_ERR_INVALID, "the stage '%s' cannot save its state",
@@ -61,9 +63,10 @@ pluck_status pluck_sampler_save(const pluck_sampler *sampler, void *bytes, size_
     if (!bytes)
         return PLUCK_OK;
     if (measured.n_bytes > capacity_bytes)
-        return plk_fail(err, PLUCK_ERR_SPACE,
-                        "the state has %zu bytes and does not fit in %zu; *needed_bytes says so",
-                        measured.n_bytes, capacity_bytes);
+        return plk_fail(
+            err, PLUCK_ERR_SPACE,
+            "the state has %zu bytes, but capacity_bytes is %zu; call again with *needed_bytes",
+            measured.n_bytes, capacity_bytes);
     plk_byte_writer out = plk_byte_writer_make(bytes, capacity_bytes);
     put_state(sampler, measured.n_bytes, &out);
     if (out.n_bytes != measured.n_bytes)
@@ -79,7 +82,7 @@ static pluck_status check_frame(const unsigned char *bytes, size_t size_bytes, p
 {
     if (size_bytes < MIN_BYTES || memcmp(bytes, magic, sizeof magic) != 0)
         return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "not the state of a sampler: it has %zu bytes and should have at least %d, "
+                        "not the state of a sampler (%zu bytes): expected at least %d bytes, "
                         "\"PLUCKSMP\" first",
                         size_bytes, MIN_BYTES);
     plk_byte_reader in = {bytes + sizeof magic, size_bytes - sizeof magic, false};
@@ -91,8 +94,9 @@ static pluck_status check_frame(const unsigned char *bytes, size_t size_bytes, p
     (void)plk_take_u32(&in);
     uint64_t said_bytes = plk_take_u64(&in);
     if (said_bytes != size_bytes)
-        return plk_fail(err, PLUCK_ERR_FORMAT, "the state has %zu bytes and should have %llu",
-                        size_bytes, (unsigned long long)said_bytes);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "the state is damaged: it has %zu bytes, expected %llu", size_bytes,
+                        (unsigned long long)said_bytes);
     plk_byte_reader end = {bytes + size_bytes - CHECKSUM_BYTES, CHECKSUM_BYTES, false};
     if (plk_take_u64(&end) != plk_fnv1a(bytes, size_bytes - CHECKSUM_BYTES))
         return plk_fail(err, PLUCK_ERR_FORMAT, "the state is damaged: its checksum is wrong");
@@ -124,7 +128,7 @@ static pluck_status read_head(const pluck_sampler *sampler, plk_byte_reader *in,
         return plk_fail(err, PLUCK_ERR_CONFIG,
                         "the state is of a sampler with different stages, parameters or on_nan");
     if (any_drawn > 1 || token >= n_vocab || !isfinite(loaded->drawn.observed))
-        return plk_fail(err, PLUCK_ERR_FORMAT, "the state's last drawn token is not a token");
+        return plk_fail(err, PLUCK_ERR_FORMAT, "the state is damaged: its last draw is impossible");
     return PLUCK_OK;
 }
 
@@ -136,11 +140,13 @@ static pluck_status read_parts(pluck_sampler *loaded, plk_byte_reader *in, pluck
         return status;
     if (loaded->furthest < loaded->history.position ||
         loaded->furthest - loaded->history.position > loaded->max_rewind)
-        return plk_fail(err, PLUCK_ERR_FORMAT, "the state's largest position is impossible");
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "the state is damaged: its largest position is impossible");
     plk_chain_reset(&loaded->chain);
     status = plk_chain_load(&loaded->chain, &loaded->history, in, err);
     if (status == PLUCK_OK && !plk_is_read_up(in))
-        return plk_fail(err, PLUCK_ERR_FORMAT, "the state has bytes missing or left over");
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "the state is damaged: bytes are missing or left over");
     return status;
 }
 
@@ -148,7 +154,8 @@ pluck_status pluck_sampler_restore(pluck_sampler *sampler, const void *bytes, si
                                    pluck_error *err)
 {
     if (!sampler || !bytes)
-        return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_sampler_restore: sampler and bytes must not be NULL");
     pluck_status status = check_frame(bytes, size_bytes, err);
     if (status != PLUCK_OK)
         return status;

@@ -39,9 +39,9 @@ typedef struct plk_position {
     pluck_token token;
 } plk_position;
 
-static pluck_status fail_null(pluck_error *err)
+static pluck_status fail_null(const char *names, pluck_error *err)
 {
-    return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+    return plk_fail(err, PLUCK_ERR_INVALID, "%s must not be NULL", names);
 }
 
 pluck_status pluck_speculation_create(pluck_speculation **out, uint32_t n_vocab, uint64_t seed,
@@ -49,7 +49,7 @@ pluck_status pluck_speculation_create(pluck_speculation **out, uint32_t n_vocab,
                                       pluck_error *err)
 {
     if (!out)
-        return fail_null(err);
+        return fail_null("pluck_speculation_create: out", err);
     *out = NULL;
     if (n_vocab < 1 || n_vocab > PLUCK_MAX_VOCAB)
         return plk_fail(err, PLUCK_ERR_INVALID, "n_vocab = %u is outside [1, %u]", n_vocab,
@@ -89,7 +89,7 @@ static pluck_status check_support(const pluck_speculation *s, const pluck_suppor
                                   const char *what, uint32_t index, pluck_error *err)
 {
     if (!support->probs && support->n > 0)
-        return fail_null(err);
+        return fail_null("a list of probabilities", err);
     for (uint32_t i = 0; i < support->n; i++) {
         pluck_prob p = support->probs[i];
         if (p.token < 0 || (uint32_t)p.token >= s->n_vocab)
@@ -173,8 +173,8 @@ static pluck_status judge_draft(pluck_speculation *s, const pluck_drafts *drafts
     double d = support ? prob_of(support, draft) : 1.0;
     if (!(d > 0.0))
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "draft %u: token %d has no probability in the support that it was drawn "
-                        "from",
+                        "draft %u: token %d has the probability 0 in its support; expected the "
+                        "support that it was drawn from",
                         at->index, draft);
     pluck_pcg64 rng;
     pluck_pcg64_seed(&rng, s->seed, s->stream, at->position);
@@ -214,7 +214,9 @@ pluck_status pluck_speculation_verify(pluck_speculation *speculation, uint64_t p
                                       pluck_verdict *verdict, pluck_error *err)
 {
     if (!speculation || !drafts || !targets || !verdict || (!drafts->tokens && drafts->n > 0))
-        return fail_null(err);
+        return fail_null(
+            "pluck_speculation_verify: speculation, drafts and its tokens, targets and verdict",
+            err);
     plk_position at = {.position = position};
     pluck_status status = decide(speculation, drafts, targets, &at, err);
     while (status == PLUCK_OK && at.accepted) {
@@ -289,23 +291,28 @@ pluck_status pluck_speculation_step(pluck_speculation *speculation, pluck_sample
 {
     if (!speculation || !target || !rows || (!rows->data && !rows->rows) || !drafts || !verdict ||
         (!drafts->tokens && drafts->n > 0))
-        return fail_null(err);
+        return fail_null("pluck_speculation_step: speculation, target, rows and their logits, "
+                         "drafts and its tokens, and verdict",
+                         err);
     if (target->n_vocab != speculation->n_vocab)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "the speculation is for %u tokens, the sampler for %u",
+                        "the speculation is for a vocabulary of %u tokens, the sampler for %u; "
+                        "expected the same",
                         speculation->n_vocab, target->n_vocab);
     if (drafts->n > target->max_rewind)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "%u drafts for a sampler that can rewind %u tokens (max_rewind)", drafts->n,
-                        target->max_rewind);
+                        "%u drafts were given, but the sampler can rewind only %u tokens; create "
+                        "it with a larger max_rewind",
+                        drafts->n, target->max_rewind);
     if (rows->n_cols != target->n_vocab)
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "rows of %u logits were given to a sampler for %u tokens", rows->n_cols,
                         target->n_vocab);
     if (rows->n_rows != (size_t)drafts->n + 1)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "%u drafts need %llu rows of logits; %zu were given", drafts->n,
-                        (unsigned long long)drafts->n + 1, rows->n_rows);
+                        "%u drafts need %llu rows of logits, one per draft and one after the last; "
+                        "%zu were given",
+                        drafts->n, (unsigned long long)drafts->n + 1, rows->n_rows);
     if (!drafts->supports && plk_chain_has(&target->chain, "gumbel"))
         return step_by_draws(target, rows, drafts, verdict, err);
     plk_position at = {.position = target->position};

@@ -65,10 +65,10 @@ pluck_status pluck_trace_create(pluck_trace **out, const pluck_sampler *sampler,
                                 const pluck_trace_options *options, pluck_error *err)
 {
     if (!out)
-        return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_trace_create: out must not be NULL");
     *out = NULL;
     if (!sampler)
-        return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_trace_create: sampler must not be NULL");
     pluck_trace_options known;
     pluck_status status = PLK_READ_STRUCT(&known, options, "options", pluck_trace_options, err);
     if (status != PLUCK_OK)

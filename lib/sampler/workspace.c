@@ -26,7 +26,7 @@ pluck_status pluck_workspace_create(pluck_workspace **out, uint32_t n_vocab,
                                     const pluck_allocator *allocator, pluck_error *err)
 {
     if (!out)
-        return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_workspace_create: out must not be NULL");
     *out = NULL;
     if (n_vocab < 1 || n_vocab > PLUCK_MAX_VOCAB)
         return plk_fail(err, PLUCK_ERR_INVALID, "n_vocab = %u is outside [1, %u]", n_vocab,
@@ -87,13 +87,13 @@ static pluck_status detach_scratches(const pluck_workspace *workspace,
         if (!samplers[i])
             continue;
         if (samplers[i]->workspace != workspace)
-            return plk_fail(
-                err, PLUCK_ERR_INVALID,
-                "sampler %zu does not borrow this workspace; name it in the options that "
-                "create the sampler",
-                i);
+            return plk_fail(err, PLUCK_ERR_INVALID,
+                            "sampler %zu does not borrow this workspace; create it with "
+                            "options.workspace set to this one",
+                            i);
         if (!samplers[i]->scratch)
-            return plk_fail(err, PLUCK_ERR_INVALID, "sampler %zu is listed twice", i);
+            return plk_fail(err, PLUCK_ERR_INVALID,
+                            "sampler %zu is listed twice; each may be listed once", i);
         samplers[i]->scratch = NULL;
     }
     *n_taken = n;
@@ -209,7 +209,8 @@ static pluck_status check_run(const pluck_workspace *workspace, const pluck_matr
                               pluck_error *err)
 {
     if (!workspace || !rows || (!rows->data && !rows->rows && rows->n_rows > 0))
-        return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "workspace, rows and the logits of the rows must not be NULL");
     if (rows->n_cols != workspace->n_vocab)
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "rows of %u logits were given to a workspace for %u tokens", rows->n_cols,
@@ -270,8 +271,9 @@ static pluck_status sample_rows(pluck_workspace *workspace, const pluck_config *
     if (status != PLUCK_OK)
         return status;
     if (out.accept)
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "outputs.accept must be false: no sampler is there that could accept");
+        return plk_fail(
+            err, PLUCK_ERR_INVALID,
+            "outputs.accept must be false: without samplers, nothing can accept the tokens");
     size_t n_wanted = rows->n_rows < workspace->n_workers ? rows->n_rows : workspace->n_workers;
     n_wanted = n_wanted > 0 ? n_wanted : 1; /* an unusable configuration fails without rows too */
     pluck_sampler **workers = plk_alloc_zero(&workspace->allocator, n_wanted, sizeof *workers);

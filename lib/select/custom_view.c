@@ -96,7 +96,8 @@ static pluck_status check_tokens(const plk_view *view, const pluck_token *tokens
         if (tokens[i] < 0 || (uint32_t)tokens[i] >= view->logits.n_vocab ||
             (i > 0 && tokens[i] <= tokens[i - 1]))
             return plk_fail(err, PLUCK_ERR_INVALID,
-                            "token %d to edit is not below %u, or not above the one before it",
+                            "token %d to edit is not below %u, or not above the one before it; "
+                            "expected ascending tokens of the vocabulary",
                             (int)tokens[i], view->logits.n_vocab);
     return PLUCK_OK;
 }
@@ -105,7 +106,8 @@ pluck_status pluck_view_edit(pluck_view *view, const pluck_token *tokens, size_t
                              pluck_new_logit new_logit, void *user, pluck_error *err)
 {
     if (!view || (!tokens && n > 0) || !new_logit)
-        return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_view_edit: view, tokens and new_logit must not be NULL");
     plk_view *inner = inner_of(view);
     bool is_bad = false;
     edit_context context = {new_logit, user, (const uint32_t *)tokens, &is_bad};
@@ -125,7 +127,8 @@ pluck_status pluck_view_edit_all(pluck_view *view, pluck_new_logit new_logit, vo
                                  pluck_error *err)
 {
     if (!view || !new_logit)
-        return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_view_edit_all: view and new_logit must not be NULL");
     plk_view *inner = inner_of(view);
     bool is_bad = false;
     edit_context context = {new_logit, user, inner->scratch->ids, &is_bad};
@@ -159,7 +162,8 @@ void pluck_view_keep_top_p(pluck_view *view, double p)
 pluck_status pluck_view_keep_if(pluck_view *view, pluck_keep keep, void *user, pluck_error *err)
 {
     if (!view || !keep)
-        return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_view_keep_if: view and keep must not be NULL");
     plk_view *inner = inner_of(view);
     plk_view_make_compact(inner);
     plk_scratch *w = inner->scratch;
@@ -170,7 +174,7 @@ pluck_status pluck_view_keep_if(pluck_view *view, pluck_keep keep, void *user, p
         n += keep(user, (pluck_token)w->ids[i], inner->scale * (double)w->values[i]);
     }
     if (n == 0)
-        return plk_fail(err, PLUCK_ERR_EMPTY, "no token can be chosen: none was kept");
+        return plk_fail(err, PLUCK_ERR_EMPTY, "no token can be chosen: the stage kept none");
     plk_view_become_compact(inner, n);
     return PLUCK_OK;
 }

@@ -84,7 +84,8 @@ static pluck_status open_rows(row *a, row *b, const float *out, pluck_error *err
     for (int i = 0; i < 2; i++) {
         pluck_logits logits = rows[i]->logits;
         if (!logits.data || !out)
-            return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+            return plk_fail(err, PLUCK_ERR_INVALID,
+                            "out and the logits of both rows must not be NULL");
         if (!plk_is_logit_dtype(logits.dtype))
             return plk_fail(err, PLUCK_ERR_INVALID, "dtype %d is not a pluck_dtype",
                             (int)logits.dtype);

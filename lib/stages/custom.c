@@ -172,7 +172,7 @@ pluck_status pluck_registry_create(pluck_registry **out, const pluck_allocator *
                                    pluck_error *err)
 {
     if (!out)
-        return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_registry_create: out must not be NULL");
     pluck_allocator memory = plk_allocator_or_default(allocator);
     *out = plk_alloc_zero(&memory, 1, sizeof **out);
     if (!*out)
@@ -213,13 +213,14 @@ static const char *fault_of_params(const pluck_stage *info)
     if (info->n_params > MAX_PARAMS)
         return "more than 64 parameters";
     if (info->n_params > 0 && !info->params)
-        return "params is NULL";
+        return "a number of parameters, but params is NULL";
     for (size_t i = 0; i < info->n_params; i++) {
         const pluck_param *param = &info->params[i];
         if (!param->name || param->name[0] == '\0' || strcmp(param->name, "type") == 0)
-            return "a parameter without a name, or with the name \"type\"";
+            return "a parameter without a name, or with the name \"type\", which is reserved";
         if (param->flat_key)
-            return "a flat_key: stages of the registry belong to the explicit form";
+            return "a parameter with a flat_key; it must be NULL, because only built-in stages "
+                   "have flat keys";
         if ((unsigned)param->type > PLUCK_PARAM_SEQUENCES)
             return "a type that is not a pluck_param_type";
         if (param->offset_bytes >= info->params_size_bytes)
@@ -235,13 +236,13 @@ static const char *fault_of(const pluck_custom_stage *stage)
     if (stage->info.kind != PLUCK_STAGE_REWEIGHT && stage->info.kind != PLUCK_STAGE_TRUNCATE)
         return "a kind that is neither PLUCK_STAGE_REWEIGHT nor PLUCK_STAGE_TRUNCATE";
     if (!stage->apply)
-        return "no apply";
+        return "no function apply, which every stage needs";
     if (n_life != 0 && n_life != 4)
-        return "some of create, destroy, clone and reset without the others";
+        return "only some of create, destroy, clone and reset; set all four or none";
     if (!stage->accept != !stage->rewind)
-        return "accept without rewind, or rewind without accept";
+        return "only one of accept and rewind; set both or neither";
     if (!stage->save != !stage->load)
-        return "save without load, or load without save";
+        return "only one of save and load; set both or neither";
     return fault_of_params(&stage->info);
 }
 
@@ -290,8 +291,8 @@ pluck_status pluck_registry_add(pluck_registry *registry, const pluck_custom_sta
     if (fault)
         return plk_fail(err, PLUCK_ERR_INVALID, "stage '%s' has %s", known.info.name, fault);
     if (plk_registry_find(registry, known.info.name))
-        return plk_fail(err, PLUCK_ERR_INVALID, "a stage named '%s' exists already",
-                        known.info.name);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "a stage named '%s' exists already; choose another name", known.info.name);
     status = make_room(registry, err);
     if (status != PLUCK_OK)
         return status;

@@ -50,7 +50,8 @@ static const pluck_param params[] = {
         .max = 1 << 30,
         .default_value = 0,
         .neutral = 0,
-        .summary = "number of tokens to generate before these tokens are allowed; 0: none",
+        .summary = "number of tokens to generate before the banned tokens (min_tokens_ids) are "
+                   "allowed; 0: no ban",
         .offset_bytes = offsetof(min_tokens_params, n),
     },
     {
@@ -58,7 +59,8 @@ static const pluck_param params[] = {
         .flat_key = "min_tokens_ids",
         .type = PLUCK_PARAM_TOKENS,
         .neutral = (double)NAN,
-        .summary = "the tokens that are banned until then, for example the end of the text",
+        .summary = "tokens that are banned until min_tokens tokens are generated, for example the "
+                   "end of the text",
         .offset_bytes = offsetof(min_tokens_params, tokens),
     },
 };

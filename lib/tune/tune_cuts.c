@@ -285,8 +285,10 @@ static pluck_status check(double temperature, const pluck_tune_cut *cuts, size_t
         return plk_fail(err, PLUCK_ERR_INVALID, "cuts must not be NULL");
     for (size_t i = 0; i < n; i++)
         if (!pluck_tune_cut_name(cuts[i].kind) || !isfinite(cuts[i].setting))
-            return plk_fail(err, PLUCK_ERR_INVALID, "cut %zu: kind %d, setting %g", i,
-                            (int)cuts[i].kind, cuts[i].setting);
+            return plk_fail(err, PLUCK_ERR_INVALID,
+                            "cuts[%zu]: kind %d with the setting %g; expected a "
+                            "pluck_tune_cut_kind and a finite setting",
+                            i, (int)cuts[i].kind, cuts[i].setting);
     if (needs_targets && !(keep > 0 && keep <= 1))
         return plk_fail(err, PLUCK_ERR_INVALID, "keep = %g is outside (0, 1]", keep);
     if (needs_targets && !has_targets)
@@ -340,7 +342,7 @@ pluck_status plk_tune_cuts(const pluck_tune_data *data, double temperature, pluc
     if (status == PLUCK_OK)
         status = plk_tune_pass_run(&pass, err);
     if (status == PLUCK_OK && c.rows == 0)
-        status = plk_fail(err, PLUCK_ERR_INVALID, "no row has a target");
+        status = plk_fail(err, PLUCK_ERR_INVALID, "no row has a target; give at least one");
     if (status == PLUCK_OK)
         publish(&c, cuts);
     if (status == PLUCK_OK && needed)

@@ -458,9 +458,9 @@ static pluck_status find_limits(const fitter *f, const bootstrap *resamples, plu
     const pluck_tune_options *o = &f->options;
     double betas[RESAMPLE_NODES];
     if (resamples->is_too_large)
-        return plk_fail(
-            err, PLUCK_ERR_INVALID,
-            "the rows differ by too many powers of ten for an interval; use no resamples");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "the losses of the rows differ by too many powers of ten for a confidence "
+                        "interval; set n_bootstrap (--bootstrap) to 0");
     double *roots = plk_alloc(&f->allocator, resamples->n, sizeof *roots);
     if (!roots)
         return plk_fail_nomem(err, resamples->n * sizeof *roots);
@@ -538,15 +538,18 @@ static pluck_status check(pluck_tune_options *o, bool has_targets, pluck_error *
     o->max_t = o->max_t == 0 ? 20 : o->max_t;
     o->level = o->level == 0 ? 0.95 : o->level;
     if (!pluck_tune_objective_name(o->objective) || (unsigned)o->half > PLUCK_TUNE_ODD)
-        return plk_fail(err, PLUCK_ERR_INVALID, "objective %d, half %d: not in the enumerations",
-                        (int)o->objective, (int)o->half);
+        return plk_fail(
+            err, PLUCK_ERR_INVALID,
+            "objective %d with half %d; expected a pluck_tune_objective and a pluck_tune_half",
+            (int)o->objective, (int)o->half);
     if (!(o->min_t >= 1e-3 && o->min_t < o->max_t && o->max_t <= 1e3))
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "temperatures from %g to %g: they must ascend within [0.001, 1000]",
                         o->min_t, o->max_t);
     double least_value = o->objective == PLUCK_TUNE_ENTROPY ? 0 : 1;
     if (is_spread(o->objective) && !(o->value >= least_value && isfinite(o->value)))
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s: %g is below %g",
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%s: the value to reach is %g; it must be finite and at least %g",
                         pluck_tune_objective_name(o->objective), o->value, least_value);
     if (!is_spread(o->objective) && !has_targets)
         return plk_fail(err, PLUCK_ERR_INVALID,
@@ -554,7 +557,8 @@ static pluck_status check(pluck_tune_options *o, bool has_targets, pluck_error *
                         "diversity do not",
                         pluck_tune_objective_name(o->objective));
     if (plk_binning_count(&o->binning) == 0 || o->n_bootstrap > 100000)
-        return plk_fail(err, PLUCK_ERR_INVALID, "%u bins, %u resamples: at most %u and 100000",
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "binning.n is %u and n_bootstrap %u; they must be at most %u and 100000",
                         o->binning.n, o->n_bootstrap, PLUCK_TUNE_MAX_BINS);
     if (!(o->level > 0 && o->level < 1))
         return plk_fail(err, PLUCK_ERR_INVALID, "level %g is outside (0, 1)", o->level);

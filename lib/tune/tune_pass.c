@@ -275,8 +275,8 @@ static pluck_status check(const pluck_tune_request *request, pluck_error *err)
             return plk_fail(err, PLUCK_ERR_INVALID, "temperature %g is outside [0.001, 1000]",
                             request->temperatures[i]);
     if (plk_binning_count(&request->binning) == 0)
-        return plk_fail(err, PLUCK_ERR_INVALID, "%u bins: at most %u", request->binning.n,
-                        PLUCK_TUNE_MAX_BINS);
+        return plk_fail(err, PLUCK_ERR_INVALID, "binning.n is %u; it must be at most %u",
+                        request->binning.n, PLUCK_TUNE_MAX_BINS);
     return PLUCK_OK;
 }
 
@@ -310,7 +310,7 @@ pluck_status plk_tune_measure(const pluck_tune_data *data, const pluck_tune_requ
     if (status == PLUCK_OK)
         status = plk_tune_pass_run(&pass, err);
     if (status == PLUCK_OK && m.columns[0].stats.rows == 0)
-        status = plk_fail(err, PLUCK_ERR_INVALID, "no row has a target");
+        status = plk_fail(err, PLUCK_ERR_INVALID, "no row has a target; give at least one");
     if (status == PLUCK_OK)
         finish(&m);
     plk_arrays_free(&memory);

@@ -395,7 +395,8 @@ static pluck_status read_cells(pluck_weighted **out, const tensor_data *tensor, 
         memcpy(alias->cells, tensor->bytes, tensor->n * sizeof *alias->cells);
     for (uint32_t i = 0; i < tensor->n && status == PLUCK_OK; i++)
         if (alias->cells[i].alias >= tensor->n)
-            status = plk_fail(err, PLUCK_ERR_FORMAT, "%s: cell %u names entry %u of %u", label,
+            status = plk_fail(err, PLUCK_ERR_FORMAT,
+                              "%s: cell %u has the alias %u; expected an entry below %u", label,
                               (unsigned)i, (unsigned)alias->cells[i].alias, (unsigned)tensor->n);
     if (status != PLUCK_OK)
         pluck_weighted_destroy(&alias);
@@ -422,10 +423,14 @@ pluck_status plk_weighted_read(pluck_weighted **out, const plk_source *source,
     plk_safetensors_header header = {0};
     const plk_weighted_ops *ops = NULL;
     tensor_data tensor = {.n = 0};
-    if (source->streamed || plk_is_swapped(true))
+    if (source->streamed)
+        return plk_fail(
+            err, PLUCK_ERR_FORMAT,
+            "%s: a stored distribution cannot be read from a stream; store it as a file",
+            source->label);
+    if (plk_is_swapped(true))
         return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: a stored distribution can be read only from a file, and on a "
-                        "little-endian machine",
+                        "%s: stored distributions are little-endian, but this machine is not",
                         source->label);
     pluck_status status = plk_safetensors_header_parse(&header, source->bytes, source->size_bytes,
                                                        source->label, &source->allocator, err);

@@ -273,7 +273,7 @@ class TuneIsRobust(CommandCase):
             self.refused(f"--targets targets.npy {dump}", "can be read only once", "pluck convert")
         self.refused("logits.npy --objective entropy", "entropy=H", code=2)
         self.refused("logits.npy --objective entropy=2,5", "expected nll", "decimal point", code=2)
-        self.refused("logits.npy --objective perplexity=0.5", "perplexity", "below 1")
+        self.refused("logits.npy --objective perplexity=0.5", "perplexity", "at least 1")
         self.refused("logits.npy --targets targets.npy --keep 2", "--keep", code=2)
         self.refused("logits.npy --targets targets.npy -o a.x --svg a.x", "a.x", code=2)
         self.refused("logits.npy --targets targets.npy -o logits.npy", "input", code=2)

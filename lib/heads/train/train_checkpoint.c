@@ -104,10 +104,12 @@ static pluck_status check_same(const checkpoint *c, const pluck_trainer *trainer
                *their_sum = plk_safetensors_read_note(&c->header, "train.data");
     if (!their_options || strcmp(their_options, options) != 0)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "%s: written by a training with different options (%s; now %s)",
+                        "%s: written with different options (%s); expected these: %s",
                         c->source.label, their_options ? their_options : "none", options);
     if (!their_sum || strcmp(their_sum, sum) != 0)
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s: written by a training with different data",
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%s: written by a training with different data; expected the same hidden "
+                        "states and targets or teacher",
                         c->source.label);
     return PLUCK_OK;
 }
@@ -124,7 +126,8 @@ static pluck_status open_checkpoint(checkpoint *c, const pluck_trainer *trainer,
     if (status != PLUCK_OK)
         return status;
     if (c->source.streamed)
-        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: a checkpoint can be read only from a file",
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: a checkpoint cannot be read from a stream; store it as a file",
                         c->source.label);
     status = plk_safetensors_header_parse(&c->header, c->source.bytes, c->source.size_bytes,
                                           c->source.label, &trainer->memory.allocator, err);

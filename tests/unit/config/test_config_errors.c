@@ -46,14 +46,14 @@ static const bad_text syntax[] = {
                       "small letters"},
     {"{\"a\": yes}", "line 1, column 7: expected a value; text is written in double quotes"},
     {"{\"a\": tru}", "line 1, column 7: expected a value; text is written in double quotes"},
-    {"{\"top_p\": .5}", "line 1, column 11: a number starts with a digit or '-'"},
-    {"{\"top_p\": +1}", "line 1, column 11: a number starts with a digit or '-'"},
+    {"{\"top_p\": .5}", "line 1, column 11: expected a value; a number starts with a digit or '-'"},
+    {"{\"top_p\": +1}", "line 1, column 11: expected a value; a number starts with a digit or '-'"},
     {"{\"top_p\": 0.}", "line 1, column 13: expected a digit after the decimal point"},
     {"{\"top_p\": 1e}", "line 1, column 13: expected a digit in the exponent"},
-    {"{\"top_k\": 040}", "line 1, column 11: a number does not start with 0"},
-    {"{\"top_k\": -040}", "line 1, column 11: a number does not start with 0"},
+    {"{\"top_k\": 040}", "line 1, column 11: a number has no leading zeros"},
+    {"{\"top_k\": -040}", "line 1, column 11: a number has no leading zeros"},
     {"{\"top_k\": 0x10}", "line 1, column 12: expected ',' or '}'"},
-    {"{\"a", "line 1, column 2: this string does not end"},
+    {"{\"a", "line 1, column 2: this string does not end; its closing quote is missing"},
     {"{\"a\nb\": 1}",
      "line 1, column 4: control character in a string; a line break is written \\n"},
     {"{\"a\\x\": 1}", "line 1, column 4: unknown escape in a string; \\\\ is a backslash"},
@@ -95,7 +95,8 @@ static const bad_text keys[] = {
      "line 1, column 16: $.top_k: a flat key next to \"stages\": write {\"type\": \"top_k\", "
      "\"k\": \xE2\x80\xA6} in \"stages\", or use flat keys alone"},
     {"{\"order\": [], \"stages\": []}",
-     "line 1, column 2: $.order: not allowed next to \"stages\", which is an order itself"},
+     "line 1, column 2: $.order: not allowed next to \"stages\", which gives the order itself; "
+     "remove one of the two"},
     {"{\"stages\": [], \"sede\": 3}",
      "line 1, column 16: $.sede: unknown key; did you mean 'seed'?"},
 };
@@ -208,18 +209,18 @@ static const bad_text stages[] = {
     {"{\"order\": [\"top_k\", \"top_q\"]}",
      "line 1, column 21: $.order[1]: unknown stage 'top_q'; did you mean 'top_k'?"},
     {"{\"order\": [\"top_k\", \"top_p\", \"top_k\"]}",
-     "line 1, column 30: $.order[2]: 'top_k' is named twice"},
+     "line 1, column 30: $.order[2]: 'top_k' is named twice; a stage can run only once"},
     {"{\"order\": [\"greedy\"]}",
      "line 1, column 12: $.order[0]: 'greedy' is a draw, which comes last: write \"draw\": "
      "\"greedy\""},
     {"{\"mirostat\": 3}",
      "line 1, column 14: $.mirostat: expected 0 (no), 1 (mirostat) or 2 (mirostat_v2)"},
     {"{\"mirostat\": 2, \"draw\": \"greedy\"}",
-     "line 1, column 17: $.draw: \"mirostat\" is given too; both choose the draw"},
+     "line 1, column 17: $.draw: \"mirostat\" is given too; both choose the draw, so remove one"},
     {"{\"draw\": \"greedy\", \"mirostat\": 1}",
-     "line 1, column 20: $.mirostat: \"draw\" is given too; both choose the draw"},
+     "line 1, column 20: $.mirostat: \"draw\" is given too; both choose the draw, so remove one"},
     {"{\"stages\": [], \"mirostat\": 1}", "line 1, column 16: $.mirostat: not allowed next to "
-                                          "\"stages\", where a draw is chosen by \"draw\": "
+                                          "\"stages\", with which the draw is chosen by \"draw\": "
                                           "{\"type\": \"mirostat_v2\"}"},
     {"{\"p_less\": 1}", "line 1, column 12: $.p_less: expected true or false, not a number"},
     {"{\"xtc_protect\": 5}",
@@ -229,7 +230,8 @@ static const bad_text stages[] = {
     {"{\"xtc_protect\": [5, 3, 5.0]}",
      "line 1, column 24: $.xtc_protect[2]: token 5 is given twice"},
     {"{\"order\": [\"top_k\"],\n \"top_k\": 3, \"top_p\": 0.5}",
-     "line 1, column 11: $.order: 'top_p' is configured but \"order\" does not name it"},
+     "line 1, column 11: $.order: 'top_p' is configured but \"order\" does not name it; add it, or "
+     "remove its keys"},
 };
 
 static void stages_order_and_draw_are_refused_with_what_would_be_right(void **state)
@@ -310,13 +312,14 @@ static const bad_value settings[] = {
      "logit_bias.x: 'x' is not a token id: a whole number in [0, 16777215]"},
     {"{}", "logit_bias", "[[5, 1], [5, 2]]", "logit_bias[1]: token 5 is given twice"},
     {"{\"order\": []}", "top_k", "3",
-     "top_k: 'top_k' is configured but \"order\" does not name it"},
+     "top_k: 'top_k' is configured but \"order\" does not name it; add it, or remove its keys"},
     {"{\"top_k\": 3}", "order", "[]",
-     "order: 'top_k' is configured but \"order\" does not name it"},
+     "order: 'top_k' is configured but \"order\" does not name it; add it, or remove its keys"},
     {"{\"stages\": []}", "order", "[]",
-     "order: this configuration has \"stages\", which is an order itself"},
+     "order: this configuration has \"stages\", which gives the order itself; remove one of the "
+     "two"},
     {"{\"stages\": [{\"type\": \"top_k\"}]}", "min_keep", "3",
-     "min_keep: no stage of this configuration has this parameter"},
+     "min_keep: no stage of this configuration has this parameter; add the stage first"},
 };
 
 static void a_refused_setting_names_its_key_and_changes_nothing(void **state)
@@ -431,8 +434,8 @@ static void null_arguments_are_a_callers_mistake(void **state)
     assert_int_equal(pluck_config_get_info(NULL, &info, &err), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_config_get_info(config, NULL, &err), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_config_get_stage(config, 1, &stage, &err), PLUCK_ERR_INVALID);
-    assert_string_equal(err.message,
-                        "pluck_config_get_stage: stage 1 is past the last one: there are 1");
+    assert_string_equal(
+        err.message, "pluck_config_get_stage: stage 1 does not exist; the number of stages is 1");
     assert_null(stage.stage);
     assert_true(pluck_config_equal(NULL, NULL));
     assert_false(pluck_config_equal(config, NULL));

@@ -81,7 +81,8 @@ static void ten_megabytes_of_one_thing_are_refused_quickly(void **state)
     text = repeated("{\"draw\": \"", "\xF0\x9F\x98\x80", MEGABYTES_10 / 4, "\"}", &n);
     refuse_quickly(text, n, "line 1, column 10: $.draw: unknown draw '\xF0\x9F\x98\x80");
     text = repeated("{\"draw\": \"", "\\u0041", MEGABYTES_10 / 6, "", &n);
-    refuse_quickly(text, n, "line 1, column 10: this string does not end");
+    refuse_quickly(text, n,
+                   "line 1, column 10: this string does not end; its closing quote is missing");
     text = repeated("{\"top_k\": ", "9", MEGABYTES_10, "}", &n);
     refuse_quickly(text, n, "line 1, column 11: a number may have at most 127 characters");
     text = repeated("{\"order\": [", "1,", MEGABYTES_10 / 10, "1]}", &n);

@@ -367,12 +367,15 @@ static void wrong_values_are_refused_where_they_stand(void **state)
              "$.samplers[0]: expected the name of a sampler"},
             {PLUCK_IMPORT_OLLAMA, "FROM x\nTOP_K 40\n", "line 2: expected a command"},
             {PLUCK_IMPORT_OLLAMA, "FROM x\n\nPARAMETER\n", "line 3: PARAMETER needs"},
-            {PLUCK_IMPORT_OLLAMA, "FROM x\nSYSTEM \"\"\"\nx\n", "the quoted value does not end"},
+            {PLUCK_IMPORT_OLLAMA, "FROM x\nSYSTEM \"\"\"\nx\n",
+             "the quoted value does not end; its closing quote is missing"},
             {PLUCK_IMPORT_TEXT_GENERATION_WEBUI, "top_k: 3\ntop_p: {a: 1}\n",
-             "line 2: only numbers"},
+             "line 2: unsupported YAML"},
             {PLUCK_IMPORT_TEXT_GENERATION_WEBUI, "top_k: 3\nx\n", "expected a name and a value"},
-            {PLUCK_IMPORT_TEXT_GENERATION_WEBUI, "top_k:\n  a: 3\n", "line 2: settings inside"},
-            {PLUCK_IMPORT_TEXT_GENERATION_WEBUI, "top_k: 'x\n", "the quoted value does not end"},
+            {PLUCK_IMPORT_TEXT_GENERATION_WEBUI, "top_k:\n  a: 3\n",
+             "line 2: a setting inside another"},
+            {PLUCK_IMPORT_TEXT_GENERATION_WEBUI, "top_k: 'x\n",
+             "the quoted value does not end; its closing quote is missing"},
         },
       of_wrong_type[] = {
           {PLUCK_IMPORT_OPENAI, "{\"top_p\":\n \"1\"}",
@@ -438,7 +441,7 @@ static void bytes_that_json_cannot_have_raw_do_not_reach_it(void **state)
     assert_int_equal(PLUCK_ERR_CONFIG,
                      pluck_config_import(&config, PLUCK_IMPORT_TEXT_GENERATION_WEBUI, escape,
                                          sizeof escape - 1, NULL, NULL, NULL, &err));
-    assert_string_equal("line 2: this escape is not read", err.message);
+    assert_string_equal("line 2: unsupported escape in a quoted value", err.message);
     assert_int_equal(PLUCK_OK,
                      pluck_config_import(&config, PLUCK_IMPORT_TEXT_GENERATION_WEBUI, block,
                                          sizeof block - 1, keep_refusal, &note, NULL, &err));

@@ -76,10 +76,12 @@ static void a_flat_key_of_a_draw_chooses_no_draw_but_is_kept(void **state)
 static void a_parameter_of_a_draw_given_twice_is_refused(void **state)
 {
     (void)state;
-    refuse("{\"draw\": {\"type\": \"dart\", \"tau\": 3}, \"dart_tau\": 4}",
-           "line 1, column 38: $.dart_tau: given inside \"draw\" too");
-    refuse("{\"dart_tau\": 4, \"draw\": {\"type\": \"dart\", \"tau\": 3}}",
-           "line 1, column 42: $.draw.tau: 'dart_tau' is given too");
+    refuse(
+        "{\"draw\": {\"type\": \"dart\", \"tau\": 3}, \"dart_tau\": 4}",
+        "line 1, column 38: $.dart_tau: \"draw\" sets the same parameter; remove one of the two");
+    refuse(
+        "{\"dart_tau\": 4, \"draw\": {\"type\": \"dart\", \"tau\": 3}}",
+        "line 1, column 42: $.draw.tau: 'dart_tau' sets the same parameter; remove one of the two");
 }
 
 static void setting_a_flat_key_replaces_what_the_draw_object_said(void **state)
@@ -120,7 +122,9 @@ static void setting_a_key_of_the_draw_of_an_explicit_configuration_changes_it(vo
     check_draw(config, "dart_2", 4);
     check_text(config, "{\n  \"stages\": [],\n  \"draw\": {\"type\": \"dart_2\", \"tau\": 4}\n}\n");
     assert_int_equal(pluck_config_set_json(config, "dart_m", "4", &err), PLUCK_ERR_CONFIG);
-    assert_string_equal(err.message, "dart_m: no stage of this configuration has this parameter");
+    assert_string_equal(
+        err.message,
+        "dart_m: no stage of this configuration has this parameter; add the stage first");
     pluck_config_destroy(&config);
 }
 

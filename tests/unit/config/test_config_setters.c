@@ -198,7 +198,8 @@ static const struct {
     {NUMBER, false, "top_p.q", 1, NULL,
      "top_p.q: top_p has no such parameter; it has: p, min_keep"},
     {INTEGER, false, "top_p.min_keep", 1, NULL,
-     "top_p.min_keep: in the flat form several stages share 'min_keep'; set that key"},
+     "top_p.min_keep: in the flat form several stages share 'min_keep'; set it by that key, "
+     "without the name of the stage"},
     {NUMBER, true, "top_p.p", 0.5, NULL,
      "top_p.p: this configuration has no stage 'top_p'; add it with pluck_config_add_stage"},
     {STAGE, true, "top_pp", 0, NULL, "unknown stage 'top_pp'; did you mean 'top_p'?"},

@@ -656,10 +656,12 @@ static void test_mistakes_of_the_caller_are_invalid(void **state)
     assert_int_equal(read_logits(NULL, 0, scratch, &logits, &err), PLUCK_ERR_INVALID);
     assert_int_equal(read_logits(dump, 0, scratch, NULL, &err), PLUCK_ERR_INVALID);
     assert_int_equal(read_logits(dump, 2, scratch, &logits, &err), PLUCK_ERR_INVALID);
-    assert_string_equal(err.message, "x: row 2 is past the last one: there are 2");
+    assert_string_equal(err.message,
+                        "x: row 2 does not exist; the dump has 2 rows, the first is row 0");
     assert_int_equal(read_logits(dump, UINT64_MAX, scratch, &logits, &err), PLUCK_ERR_INVALID);
     assert_int_equal(read_logits(dump, 0, NULL, &logits, &err), PLUCK_ERR_INVALID);
-    assert_string_equal(err.message, "x: scratch is NULL, but rows of this dump have to be copied");
+    assert_string_equal(err.message, "x: scratch is NULL, but rows of this dump have to be copied; "
+                                     "pass a buffer of n_vocab floats");
     assert_int_equal(logits.n_vocab, 99);
     pluck_dump_info info = {.n_vocab = 98};
     assert_int_equal(pluck_dump_get_info(dump, &info, &err), PLUCK_ERR_INVALID);

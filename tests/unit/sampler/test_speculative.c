@@ -249,7 +249,7 @@ static void mistakes_are_named(void **state)
            pluck_speculation_verify(s, 0, &(pluck_drafts){&four, fine, 1}, fine, &v, &err), &err);
     expect(PLUCK_ERR_INVALID, "draft 0: token 4",
            pluck_speculation_verify(s, 0, &(pluck_drafts){&zero, &bad, 1}, fine, &v, &err), &err);
-    expect(PLUCK_ERR_INVALID, "draft 0: token 2 has no probability",
+    expect(PLUCK_ERR_INVALID, "draft 0: token 2 has the probability 0",
            pluck_speculation_verify(s, 0, &(pluck_drafts){&two, fine, 1}, fine, &v, &err), &err);
     expect(PLUCK_ERR_EMPTY, "target 0 has no token",
            pluck_speculation_verify(s, 0, &drafts, &empty, &v, &err), &err);
@@ -264,14 +264,15 @@ static void mistakes_are_named(void **state)
     pluck_sampler *other = test_sampler("{}", 9, PLUCK_ISA_BEST, 0);
     const float row[9] = {0};
     pluck_matrix rows = {.data = row, .dtype = PLUCK_F32, .n_cols = 9, .n_rows = 2};
-    expect(PLUCK_ERR_INVALID, "the speculation is for 4 tokens, the sampler for 9",
+    expect(PLUCK_ERR_INVALID, "the speculation is for a vocabulary of 4 tokens, the sampler for 9",
            pluck_speculation_step(s, other, &rows, &drafts, &v, &err), &err);
     pluck_sampler *target = test_sampler("{}", 4, PLUCK_ISA_BEST, 0);
     expect(PLUCK_ERR_INVALID, "rows of 9 logits",
            pluck_speculation_step(s, target, &rows, &drafts, &v, &err), &err);
     rows.n_cols = 4;
     rows.n_rows = 1;
-    expect(PLUCK_ERR_INVALID, "1 drafts need 2 rows of logits; 1 were given",
+    expect(PLUCK_ERR_INVALID,
+           "1 drafts need 2 rows of logits, one per draft and one after the last; 1 were given",
            pluck_speculation_step(s, target, &rows, &drafts, &v, &err), &err);
     rows.n_rows = 2;
     rows.data = NULL;

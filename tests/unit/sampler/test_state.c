@@ -232,13 +232,13 @@ static void every_error_says_what_is_wrong(void **state)
          "the state is of a sampler for 99 tokens with max_rewind 256; "
          "this sampler is for 100 tokens with max_rewind 256"},
         {24, 0, PLUCK_ERR_CONFIG, "with different stages, parameters or on_nan"},
-        {36, 2, PLUCK_ERR_FORMAT, "the state's last drawn token is not a token"},
-        {64, 0, PLUCK_ERR_FORMAT, "the state's largest position is impossible"},
-        {72, 100, PLUCK_ERR_FORMAT, "the state's last drawn token is not a token"},
+        {36, 2, PLUCK_ERR_FORMAT, "the state is damaged: its last draw is impossible"},
+        {64, 0, PLUCK_ERR_FORMAT, "the state is damaged: its largest position is impossible"},
+        {72, 100, PLUCK_ERR_FORMAT, "the state is damaged: its last draw is impossible"},
         {88, 255, PLUCK_ERR_FORMAT, "tokens of a sequence"},
-        {104, 77, PLUCK_ERR_FORMAT, "number of generated tokens is wrong"},
-        {112, 100, PLUCK_ERR_FORMAT, "token at position 0 cannot be in a history"},
-        {116, 1, PLUCK_ERR_FORMAT, "token at position 0 cannot be in a history"},
+        {104, 77, PLUCK_ERR_FORMAT, "number of generated tokens is impossible"},
+        {112, 100, PLUCK_ERR_FORMAT, "token at position 0 is impossible"},
+        {116, 1, PLUCK_ERR_FORMAT, "token at position 0 is impossible"},
     };
     pluck_sampler *sampler = sampler_of("{\"mirostat\": 2}");
     play(sampler, 12);

@@ -417,7 +417,7 @@ static void mistakes_in_configurations_are_named(void **state)
         {"{\"stages\": [{\"type\": \"own_top\", \"x\": 1001}]}", "outside [-1000, 1000]", true},
         {"{\"stages\": [{\"type\": \"own_top\", \"y\": 1}]}", "own_top has no such parameter",
          true},
-        {"{\"order\": [\"own_top\"]}", "has its place among \"stages\"", true},
+        {"{\"order\": [\"own_top\"]}", "so list the stages in \"stages\"", true},
         {"{\"draw\": \"own_top\"}", "is a stage, not a draw", true},
         {"{\"own_top\": 3}", "unknown key", true},
     };
