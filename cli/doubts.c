@@ -124,8 +124,8 @@ bool doubt_targets(const target_facts *facts, char text[DOUBT_BYTES])
     if (facts->accuracy < facts->confidence / 2 &&
         facts->confidence - facts->accuracy > 4 * error) {
         snprintf(text, DOUBT_BYTES,
-                 "the most probable token followed in %.4g%% of the rows, and should in %.4g%%: "
-                 "are the targets shifted, or of another text?",
+                 "the most probable token followed in %.4g%% of the rows, but its probabilities "
+                 "predict %.4g%%: are the targets shifted, or of another text?",
                  100 * facts->accuracy, 100 * facts->confidence);
         return true;
     }

@@ -22,8 +22,8 @@ const command *const commands[] = {COMMANDS(COMMAND_ITEM) NULL};
 const flag map_group[] = {
     FLAG_TITLE("Input"),
     {FLAG(SWITCH, "no-map", input_flags, no_map),
-     .help = "read dumps and models into memory instead of mapping them: for files that change "
-             "meanwhile and for slow networks"},
+     .help = "read dumps and models whole into memory instead of mapping them, which takes more "
+             "memory: for files that may change during the run, and for slow networks"},
     FLAG_END,
 };
 

@@ -124,7 +124,9 @@ int texts_open(token_texts *texts, const vocab_flags *flags)
     pluck_error err;
     *texts = (token_texts){.may_be_short = flags->is_short};
     if (!flags->file)
-        return !flags->added ? EXIT_DONE : complain(EXIT_USAGE, "--added-tokens needs --vocab");
+        return !flags->added ? EXIT_DONE
+                             : complain(EXIT_USAGE, "--added-tokens needs --vocab FILE, the "
+                                                    "vocabulary to which the tokens are added");
     texts->name = source_name(flags->file);
     return complain_error(plk_vocab_open(&texts->vocab, flags->file, flags->added,
                                          (plk_encoding)flags->encoding, NULL, &err),
@@ -251,14 +253,17 @@ int rows_read(const char *text, row_range *range)
 {
     if (parse_range(text, range))
         return EXIT_DONE;
-    return complain(EXIT_USAGE, "--rows: '%s' is not a range; 3, 3:7, 3: and :7 are", text);
+    return complain(EXIT_USAGE,
+                    "--rows: '%s' is not a range; expected a form such as 3, 3:7, 3: or :7", text);
 }
 
 int rows_read_one(const char *text, row_range *range)
 {
     if (parse_range(text ? text : "0", range) && range->is_single)
         return EXIT_DONE;
-    return complain(EXIT_USAGE, "--row: '%s' is not the number of a row", text);
+    return complain(EXIT_USAGE,
+                    "--row: '%s' is not the number of a row; expected one number, such as 3 or -1",
+                    text);
 }
 
 /* The row that value means among n_rows; one before the first becomes 0. */
@@ -342,8 +347,9 @@ int targets_get(const targets *t, uint64_t row, const pluck_dump_row *read, pluc
     if (!t->file)
         return EXIT_DONE;
     if (row >= pluck_targets_count(t->file))
-        return complain(EXIT_DATA, "%s: ends after %llu targets; row %llu has none", t->name,
-                        (unsigned long long)pluck_targets_count(t->file), (unsigned long long)row);
+        return complain(
+            EXIT_DATA, "%s: ends after %llu targets; row %llu has none, but each row needs one",
+            t->name, (unsigned long long)pluck_targets_count(t->file), (unsigned long long)row);
     pluck_status status = pluck_targets_read(t->file, row, 1, token, &err);
     if (status != PLUCK_OK)
         return complain_error(status, &err);

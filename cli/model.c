@@ -17,7 +17,8 @@
 const flag head_group[] = {
     FLAG_TITLE("Dense heads"),
     {FLAG(INPUT, "bias", head_flags, bias),
-     .help = "bias of a dense head whose weights are a .npy file"},
+     .help =
+         "bias of a dense head whose weights are a .npy file: one value per token (default: 0)"},
     FLAG_GROUP(isa_flag, head_flags, isa),
     FLAG_END,
 };
@@ -54,8 +55,10 @@ static int read_bias(const head_flags *flags, const input_flags *input, uint32_t
     int code = float_rows_read(&rows, input, flags->bias);
     if (code == EXIT_DONE && rows.n_rows * rows.n_cols != n_vocab) {
         float_rows_free(&rows);
-        return complain(EXIT_DATA, "%s: has %llu values, the head %u tokens", flags->bias,
-                        (unsigned long long)(rows.n_rows * rows.n_cols), (unsigned)n_vocab);
+        return complain(
+            EXIT_DATA,
+            "%s: has %llu values, but the head has %u tokens; expected one value per token",
+            flags->bias, (unsigned long long)(rows.n_rows * rows.n_cols), (unsigned)n_vocab);
     }
     *bias = rows.values;
     return code;
@@ -107,7 +110,9 @@ int head_model_open(head_model *model, const head_flags *flags, const input_flag
         return code;
     bool is_arrays = memcmp(bytes, npy_magic, sizeof npy_magic) == 0;
     if (flags->bias && !is_arrays)
-        return complain(EXIT_USAGE, "--bias belongs to a head in .npy files; %s is none", path);
+        return complain(
+            EXIT_USAGE,
+            "--bias belongs to a head whose weights are a .npy file; %s is not a .npy file", path);
     if (is_arrays) {
         code = open_arrays(model, flags, input, path, &options);
     } else if (memcmp(bytes, fasttext_magic, sizeof fasttext_magic) == 0) {
@@ -247,8 +252,10 @@ static int read_targets(pair_set *pairs, const char *hidden, const char *path)
     if (code != EXIT_DONE)
         return code;
     if (n != pairs->hidden.n_rows)
-        code = complain(EXIT_DATA, "%s: has %zu targets for %llu hidden states", path, n,
-                        (unsigned long long)pairs->hidden.n_rows);
+        code = complain(
+            EXIT_DATA,
+            "%s: has %zu targets for %llu hidden states; expected one target per hidden state",
+            path, n, (unsigned long long)pairs->hidden.n_rows);
     else
         code = source_check_shape(hidden, &pairs->hidden.shape, path, &shape);
     pairs->targets = malloc(n * sizeof *pairs->targets);
@@ -256,8 +263,9 @@ static int read_targets(pair_set *pairs, const char *hidden, const char *path)
         code = complain_memory();
     for (size_t i = 0; code == EXIT_DONE && i < n; i++) {
         if (values[i] < 0 || values[i] >= PLUCK_MAX_VOCAB)
-            code = complain(EXIT_DATA, "%s: target %zu is %lld, no token", path, i,
-                            (long long)values[i]);
+            code =
+                complain(EXIT_DATA, "%s: target %zu is %lld, not a token; expected 0 to 2^24 - 1",
+                         path, i, (long long)values[i]);
         pairs->targets[i] = (pluck_token)values[i];
     }
     free(values);
@@ -269,7 +277,10 @@ int pairs_read(pair_set *pairs, const input_flags *input, const char *hidden, co
     *pairs = (pair_set){.targets = NULL};
     int code = float_rows_read(&pairs->hidden, input, hidden);
     if (code == EXIT_DONE && pairs->hidden.n_rows > UINT32_MAX)
-        code = complain(EXIT_DATA, "%s: has more than 2^32 - 1 rows", hidden);
+        code = complain(
+            EXIT_DATA,
+            "%s: has more than 2^32 - 1 rows; training and evaluation take at most that number",
+            hidden);
     if (code == EXIT_DONE)
         code = read_targets(pairs, hidden, tokens);
     if (code != EXIT_DONE)

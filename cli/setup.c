@@ -176,7 +176,8 @@ int setup_config(const config_flags *flags, pluck_config **config)
 {
     *config = NULL;
     if (flags->file && flags->preset)
-        return complain(EXIT_USAGE, "a configuration file and --preset are both given");
+        return complain(EXIT_USAGE,
+                        "a configuration file and --preset are both given; give one of them");
     int code = load_config(flags, config);
     /* A new order comes first: it may name stages that the other flags set up. */
     for (int pass = 0; pass < 2; pass++) {

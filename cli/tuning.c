@@ -59,16 +59,17 @@ static int open_data(tuning *t, const char *path)
     if (code == EXIT_DONE)
         code = rows_read(flags->rows, &range);
     if (code == EXIT_DONE && t->src.info.streamed)
-        code = complain(EXIT_DATA,
-                        "%s: can be read only once, as pipes and compressed arrays of .npz files; "
-                        "this command reads rows several times: store it by pluck convert",
-                        t->name);
+        code = complain(
+            EXIT_DATA,
+            "%s: can be read only once, because it is a pipe or a compressed array of an .npz "
+            "file; this command reads rows several times: store it with pluck convert",
+            t->name);
     if (code == EXIT_DONE)
         code = targets_open(&t->truth, flags->targets, &t->src, t->name);
     if (code == EXIT_DONE)
         code = rows_resolve(&range, t->src.info.n_rows, t->name, &first, &end);
     if (code == EXIT_DONE && first >= end)
-        code = complain(EXIT_DATA, "%s: no rows to look at", t->name);
+        code = complain(EXIT_DATA, "%s: has no rows in the range that --rows names", t->name);
     if (code != EXIT_DONE)
         return code;
     pluck_error err;
@@ -107,7 +108,9 @@ int tuning_open(tuning *t, const tuning_flags *flags, const char *path)
     if (code == EXIT_DONE)
         code = open_data(t, path);
     if (code == EXIT_DONE && flags->truncate > 0 && (!t->has_targets || flags->no_curves))
-        code = complain(EXIT_USAGE, "--truncate needs targets, and no --no-curves");
+        code = complain(
+            EXIT_USAGE,
+            "--truncate needs targets (--targets FILE) and cannot be combined with --no-curves");
     if (code == EXIT_DONE) {
         t->options.seed = setup_config_info(t->config).seed;
         tuning_doubt_rows(t);

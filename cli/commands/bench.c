@@ -408,8 +408,9 @@ static bool advise_swap(const bench_plan *plan, char *text, size_t capacity)
     if (!swapped)
         return false;
     snprintf(text, capacity,
-             "top_k as the first stage would make it %.1f us instead of %.1f: what comes before it "
-             "now looks at the whole vocabulary (the distribution changes a little)",
+             "with top_k as the first stage, the time per token would be %.1f us instead of %.1f: "
+             "the stages that run before top_k now look at the whole vocabulary (the distribution "
+             "changes a little)",
              swapped->median_us, plan->steps[plan->token].median_us);
     return true;
 }
@@ -463,12 +464,12 @@ static void advise_truncation(const bench_plan *plan, const bench_step *step, ch
         return;
     if (!cheap)
         snprintf(text, capacity,
-                 "; after a top_k or min_p it would see few tokens (the distribution changes a "
-                 "little)");
+                 "; after a top_k or min_p, this stage would see few tokens (the distribution "
+                 "changes a little)");
     else if (strcmp(cheap->name, "min_p") == 0)
         snprintf(text, capacity,
-                 "; with min_p before it, it would see few tokens (the distribution changes a "
-                 "little)");
+                 "; with min_p before this stage, it would see few tokens (the distribution "
+                 "changes a little)");
 }
 
 static bool advise_costliest(const bench_plan *plan, char *text, size_t capacity)
@@ -492,11 +493,10 @@ static bool advise_logprob(const bench_plan *plan, char *text, size_t capacity)
     const bench_step *logprob = find_step(plan, STEP_LOGPROB);
     if (logprob->median_ratio < much * token->median_ratio)
         return false;
-    snprintf(
-        text, capacity,
-        "a logprob costs %.1f us more, for a normaliser over all tokens that are left; leave it "
-        "out where nobody reads it",
-        logprob->median_us - token->median_us);
+    snprintf(text, capacity,
+             "asking for the log-probability of a token costs %.1f us more, for the normaliser "
+             "over all tokens that are left; do not ask where it is not used",
+             logprob->median_us - token->median_us);
     return true;
 }
 
@@ -673,12 +673,13 @@ const command bench_command = {
     .name = "bench",
     .synopsis = "[DUMP] [options]",
     .summary = "measure what each stage of a chain costs",
-    .about = "Measures the time per token after each stage, of the whole chain, and of the chain "
-             "with the log-probability. The rows are those of DUMP; without one they are "
-             "synthetic, with --vocab-size values (default: 128256). Each line is the cost of a "
-             "token with the stages up to there. The unit is one reading of the logits, measured "
-             "in turn with the rest, so that ratios hold on a busy machine; times are processor "
-             "time of one thread. Says what would make it faster.",
+    .about = "Measures the processor time of one thread per token. Each line of the table is a "
+             "chain of stages: reading the logits only, then with one stage more per line, then "
+             "the whole chain that also computes the log-probability. Times are also given as "
+             "multiples of one reading of the logits, which is measured in turn with the rest, so "
+             "that these ratios hold on a busy machine. The rows are those of DUMP; without one "
+             "they are synthetic, with --vocab-size values (default: 128256). The last lines say "
+             "what would make the chain faster.",
     .usual = "temperature top-k top-p config seconds rows",
     COMMAND_FLAGS(flags, bench_flags),
     .defaults = &(const bench_flags){.seconds = 2},

@@ -296,7 +296,8 @@ static int read_rows(run *r, uint64_t row, pluck_dump_row read[2])
     }
     size_t ended = !read[0].logits.data ? 0 : 1;
     if ((!read[0].logits.data) != (!read[1].logits.data))
-        return complain(EXIT_DATA, "%s ended before row %llu, %s has more rows",
+        return complain(EXIT_DATA,
+                        "%s ended before row %llu, %s has more rows; expected the same number",
                         r->sides[ended].name, (unsigned long long)row, r->sides[1 - ended].name);
     return EXIT_DONE;
 }
@@ -310,7 +311,8 @@ static int find_target(run *r, uint64_t row, const pluck_dump_row read[2], pluck
         code = targets_get(&r->sides[1].known, row, &read[1], &other);
     if (code == EXIT_DONE && *target >= 0 && other >= 0 && *target != other)
         return complain(
-            EXIT_DATA, "row %llu has the target %d in %s, and %d in %s: these are other texts",
+            EXIT_DATA,
+            "row %llu has the target %d in %s, but %d in %s; expected two dumps of the same text",
             (unsigned long long)row, (int)*target, r->sides[0].name, (int)other, r->sides[1].name);
     *target = *target >= 0 ? *target : other;
     return code;
@@ -373,9 +375,8 @@ static int prepare(run *r)
     row_range range;
     pluck_isa isa = PLUCK_ISA_BEST;
     if (flags->call.n_words == 1 && !flags->config_a && !flags->config_b)
-        return complain(EXIT_USAGE,
-                        "one dump is compared under two configurations: give --config-a or "
-                        "--config-b, or a second dump");
+        return complain(EXIT_USAGE, "one dump is compared with itself under two configurations; "
+                                    "give --config-a or --config-b, or a second dump");
     int code = rows_read(flags->rows, &range);
     if (code == EXIT_DONE)
         code = setup_isa(flags->isa, &isa);
@@ -462,9 +463,9 @@ static const flag flags[] = {
      .help = "apply this configuration to B, or to A if there is only one dump"},
     FLAG_GROUP(rows_flag, compare_flags, rows),
     {FLAG(NUMBER, "max-kl", compare_flags, max_kl), .high = DBL_MAX,
-     .help = "end with status 1 if the mean KL(A || B) is above X nats"},
+     .help = "end with status 1 if the mean KL(A || B) is above X nats (default: no limit)"},
     {FLAG(COUNT, "worst", compare_flags, worst), .max = 1000000,
-     .help = "number of rows to list, those that differ most (default: 5)"},
+     .help = "list the N rows that differ most; 0: none (default: 5)"},
     FLAG_GROUP(isa_flag, compare_flags, isa),
     FLAG_GROUP(table_format_flag, compare_flags, format),
     FLAG_GROUP(quiet_flag, compare_flags, call),

@@ -81,7 +81,7 @@ static int show(const void *given)
     pluck_config *config = NULL;
     output out;
     if (flags->call.n_words > 0 && from.file)
-        return complain(EXIT_USAGE, "FILE and --config are both given");
+        return complain(EXIT_USAGE, "FILE and --config are both given; give one of them");
     if (flags->call.n_words > 0)
         from.file = flags->call.words[0];
     int code = setup_config(&from, &config);

@@ -48,10 +48,10 @@ static int choose_format(const convert_flags *flags, pluck_dump_format *format)
         if (strcmp(ending, endings[i]) == 0)
             chosen = i;
     if (chosen == TO_AUTO)
-        return complain(EXIT_USAGE,
-                        "-o %s: ends in none of .npy, .safetensors and .jsonl; --to says what to "
-                        "write",
-                        flags->output);
+        return complain(
+            EXIT_USAGE,
+            "-o %s: does not end in .npy, .safetensors or .jsonl; --to says what to write",
+            flags->output);
     *format = formats[chosen];
     return EXIT_DONE;
 }
@@ -88,7 +88,7 @@ static int open_writer(conversion *c, pluck_dump_format format)
     if (is_known && c->end == c->first)
         return complain(EXIT_DATA, "%s: --rows %s names none of its rows", c->name, flags->rows);
     if (flags->targets_out && !c->known.is_known)
-        return complain(EXIT_DATA, "%s: has no targets to write to %s; --targets gives some",
+        return complain(EXIT_DATA, "%s: has no targets to write to %s; give them with --targets",
                         c->name, flags->targets_out);
     /* Opening a pipe waits for its reader, perhaps for ever: not while signals wait. */
     const int doors[2] = {open_door(flags->output), open_door(flags->targets_out)};
@@ -171,9 +171,10 @@ static int run(const void *given)
     conversion c = {
         .flags = flags, .name = source_name(flags->call.words[0]), .unfinished = {-1, -1}};
     pluck_dump_format format = PLUCK_DUMP_AUTO;
-    int code = flags->output ? choose_format(flags, &format)
-                             : complain(EXIT_USAGE,
-                                        "-o FILE is missing: where to write; - is standard output");
+    int code = flags->output
+                   ? choose_format(flags, &format)
+                   : complain(EXIT_USAGE,
+                              "-o FILE is missing: the file to write to; - is standard output");
     if (code == EXIT_DONE)
         code = convert(&c, format);
     pluck_dump_writer_destroy(&c.writer);
@@ -194,7 +195,7 @@ static const flag flags[] = {
      .help = "type of the values that are written (default: same, that of the dump)"},
     FLAG_GROUP(rows_flag, convert_flags, rows),
     {FLAG(OUTPUT, "targets-out", convert_flags, targets_out),
-     .help = "also write the targets: .npy of int32, -1 for none"},
+     .help = "also write the targets to FILE: .npy of int32, -1 where a row has none"},
     FLAG_GROUP(quiet_flag, convert_flags, call),
     FLAG_TITLE("Targets"),
     FLAG_GROUP(targets_flag, convert_flags, targets),

@@ -146,7 +146,8 @@ static int run(const void *given)
     if (code == EXIT_DONE)
         code = setup_tokens("token", flags->token, &lists[1]);
     if (code == EXIT_DONE && flags->token && !flags->explain)
-        code = complain(EXIT_USAGE, "--token needs --explain");
+        code = complain(EXIT_USAGE,
+                        "--token needs --explain, which prints what happened to these tokens");
     if (code == EXIT_DONE)
         code = texts_open(&in.texts, &flags->vocab);
     if (code == EXIT_DONE)
@@ -183,8 +184,9 @@ static const flag flags[] = {
     FLAG_GROUP(format_flag, inspect_flags, format),
     {FLAG(CHOICE, "color", inspect_flags, color), .value = "auto|always|never",
      .help = "when to use colour (default: auto, on a terminal unless NO_COLOR is set)"},
-    {FLAG(OUTPUT, "svg", inspect_flags, svg), .help = "draw the probabilities by rank"},
-    {FLAG(OUTPUT, "csv", inspect_flags, csv), .help = "write the list of tokens as a table"},
+    {FLAG(OUTPUT, "svg", inspect_flags, svg),
+     .help = "write a chart of the probabilities by rank to FILE, as SVG"},
+    {FLAG(OUTPUT, "csv", inspect_flags, csv), .help = "write the list of tokens to FILE, as CSV"},
     FLAG_GROUP(prompt_flag, inspect_flags, prompt_tokens),
     FLAG_GROUP(isa_flag, inspect_flags, isa),
     FLAG_GROUP(vocab_group, inspect_flags, vocab),

@@ -126,7 +126,8 @@ static int take_row(replay *r, const source *src, uint64_t row)
         return complain_replay(r, status == PLUCK_ERR_INVALID ? PLUCK_ERR_FORMAT : status, "",
                                err.message);
     if (!r->logits.data)
-        return complain_replay(r, PLUCK_ERR_FORMAT, "", "the dump ended before its row");
+        return complain_replay(r, PLUCK_ERR_FORMAT, "",
+                               "the dump ended before the row of this line");
     r->src = src;
     r->row = row;
     return EXIT_DONE;
@@ -337,8 +338,10 @@ static int replay_one(replay_run *run)
         return code;
     source *src = source_of(run, &line);
     if (!src)
-        code = complain(EXIT_DATA, "%s: line %llu: names none of the dumps given", run->lines.name,
-                        (unsigned long long)run->lines.number);
+        code = complain(EXIT_DATA,
+                        "%s: line %llu: names none of the dumps given; give the dumps under the "
+                        "names that they had for sample",
+                        run->lines.name, (unsigned long long)run->lines.number);
     else
         code = replay_draw(&run->state, &line, src);
     if (code == EXIT_DONE) {

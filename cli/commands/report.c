@@ -292,7 +292,8 @@ static int study(report *r)
 {
     int code = EXIT_DONE;
     if (r->flags->tuning.targets && r->n_dumps > 1)
-        return complain(EXIT_USAGE, "--targets belong to one dump; %llu are given",
+        return complain(EXIT_USAGE,
+                        "--targets belongs to one dump, but %llu are given; make one page per dump",
                         (unsigned long long)r->n_dumps);
     for (size_t i = 0; i < r->n_dumps && code == EXIT_DONE; i++) {
         code = study_dump(r, &r->dumps[i], r->flags->tuning.call.words[i]);

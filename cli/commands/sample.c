@@ -356,8 +356,9 @@ static int complain_pair(const char *given, const char *other, const char *why)
 static int check_sets(const sample_flags *flags, const char *given)
 {
     if (flags->call.n_words > 1)
-        return complain(EXIT_USAGE, "%s takes one dump; '%s' is too much", given,
-                        flags->call.words[1]);
+        return complain(EXIT_USAGE,
+                        "%s takes one dump; '%s' is too much, so run the command once per dump",
+                        given, flags->call.words[1]);
     if (flags->axes == AXES_STEP_BATCH)
         return complain_pair(given, "--axes step,batch", "the sets are in the order of the rows");
     return EXIT_DONE;
@@ -367,9 +368,10 @@ static int check_files(const sample_flags *flags)
 {
     int code = EXIT_DONE;
     if (flags->kept && flags->draws != 1)
-        return complain_pair("--kept", "--draws", "it writes one set per row");
+        return complain_pair("--kept", "--draws",
+                             "--kept writes one set per row, whatever the number of draws");
     if (flags->mask && flags->trace)
-        return complain_pair("--mask", "--trace", "replay has no masks");
+        return complain_pair("--mask", "--trace", "pluck replay cannot apply a mask");
     if (flags->kept)
         code = check_sets(flags, "--kept");
     if (code == EXIT_DONE && flags->mask)
@@ -380,25 +382,31 @@ static int check_files(const sample_flags *flags)
 static int check_arguments(const sample_flags *flags)
 {
     if (flags->trace && flags->format != FORMAT_JSON)
-        return complain(EXIT_USAGE, "--trace needs --format json");
+        return complain(EXIT_USAGE,
+                        "--trace needs --format json; other formats have no place for it");
     if (flags->sequence && flags->draws != 1)
         return complain(EXIT_USAGE,
                         "--sequence draws one token per row and cannot be combined with "
                         "--draws %llu",
                         (unsigned long long)flags->draws);
     if (flags->distinct > 0 && flags->draws != 1)
-        return complain_pair("--distinct", "--draws", "all tokens of a row are one draw");
+        return complain_pair("--distinct", "--draws",
+                             "--distinct makes one draw per row, of several tokens");
     if (flags->distinct > 0 && flags->sequence)
-        return complain_pair("--distinct", "--sequence", "the text goes on with one token");
+        return complain_pair("--distinct", "--sequence",
+                             "a sequence goes on with exactly one token per row");
     if (flags->distinct > 0 && flags->trace)
-        return complain_pair("--distinct", "--trace", "replay makes independent draws");
+        return complain_pair("--distinct", "--trace",
+                             "pluck replay repeats independent draws only");
     if (flags->sequence && flags->skip_bad)
-        return complain(EXIT_USAGE, "--skip-bad cannot skip a position of a --sequence");
+        return complain(EXIT_USAGE, "--skip-bad cannot be combined with --sequence, whose tokens "
+                                    "depend on every row before");
     if (flags->sequence && flags->threads != 1)
-        return complain(EXIT_USAGE,
-                        "--threads cannot share a --sequence: each row waits for the token before");
+        return complain(EXIT_USAGE, "--threads cannot be combined with --sequence: each row needs "
+                                    "the token of the row before; leave out --threads");
     if (!flags->sequence && flags->axes != AXES_NONE)
-        return complain(EXIT_USAGE, "--axes needs --sequence");
+        return complain(EXIT_USAGE,
+                        "--axes needs --sequence; without it each row is drawn on its own");
     if (!flags->sequence && flags->stream != 0)
         return complain(EXIT_USAGE, "--stream needs --sequence; without it row r uses stream r");
     return check_files(flags);
@@ -481,7 +489,8 @@ static int run_sample(const void *given)
         all.outs[KEPT].file.place.kind == PLK_PLACE_DESCRIPTOR &&
         all.outs[KEPT].file.place.descriptor == all.outs[RESULTS].file.place.descriptor)
         code = complain(EXIT_USAGE,
-                        "--kept %s: standard output has the tokens drawn; use -o for these",
+                        "--kept %s: standard output has the tokens drawn; write the tokens to "
+                        "another file with -o",
                         flags->kept);
     for (size_t i = 0; code == EXIT_DONE && i < flags->call.n_words; i++)
         code = sample_dump(&all, i);
@@ -513,7 +522,8 @@ static const flag flags[] = {
     {FLAG(COUNT, "distinct", sample_flags, distinct), .min = 1, .max = DRAWS_AT_ONCE,
      .help = "draw up to N different tokens per row, without replacement: candidates for beams"},
     {FLAG(SWITCH, "sequence", sample_flags, sequence),
-     .help = "treat the rows as consecutive positions of one text, and accept each token"},
+     .help = "treat the rows as consecutive positions of one text: each drawn token joins the "
+             "history that penalties count, and all rows draw from one stream (see --stream)"},
     {FLAG(CHOICE, "axes", sample_flags, axes), .value = "none|step,batch|batch,step",
      .help = "with --sequence: the two axes of the rows; each text of the batch is a sequence "
              "and has its own stream (default: none)"},
@@ -521,7 +531,8 @@ static const flag flags[] = {
      .help = "with --sequence: stream of the seed that the first text uses (default: 0)"},
     FLAG_GROUP(threads_flag, sample_flags, threads),
     {FLAG(SWITCH, "skip-bad", sample_flags, skip_bad),
-     .help = "continue after a row with NaN or without any token; the status is still 3"},
+     .help = "report a row with NaN, or of which no token is left, and continue with the next; the "
+             "status is still 3"},
     {FLAG(CHOICE, "format", sample_flags, format), .letter = 'f', .value = "text|json|csv|openai",
      .help =
          "output format; openai: a line {\"content\":[...]} per draw or per text of --sequence, "
@@ -533,7 +544,7 @@ static const flag flags[] = {
      .help = "distribution of --top-logprobs and --format openai: softmax(logits), or what the "
              "stages leave (default: raw)"},
     {FLAG(SWITCH, "trace", sample_flags, trace),
-     .help = "with --format json: print all that pluck replay needs to make the draw again"},
+     .help = "with --format json: add what pluck replay needs to repeat each draw"},
     {FLAG(OUTPUT, "kept", sample_flags, kept),
      .help = "write the tokens that the stages keep of each row to FILE, an .npz file"},
     {FLAG(INPUT, "mask", sample_flags, mask),

@@ -122,13 +122,15 @@ static int read_scale(request *r)
     const softmax_flags *flags = r->flags;
     double beta = isnan(flags->beta) ? 1 : flags->beta;
     if (!isnan(flags->temperature) && !isnan(flags->beta))
-        return complain(EXIT_USAGE, "--temperature and --beta say the same: give one");
+        return complain(
+            EXIT_USAGE,
+            "--temperature and --beta say the same (beta is 1 / temperature): give one");
     r->is_limit = flags->temperature == 0;
     if (!r->is_limit && !isnan(flags->temperature))
         beta = 1 / flags->temperature;
     r->beta = (float)beta;
     if (!isfinite(r->beta))
-        return complain(EXIT_DATA, "--%s: is beyond the range of a float",
+        return complain(EXIT_DATA, "--%s: gives a factor beyond the range of a float, 3.4e38",
                         isnan(flags->beta) ? "temperature" : "beta");
     return EXIT_DONE;
 }
@@ -140,7 +142,8 @@ static int read_base(request *r)
     if (isnan(base))
         return EXIT_DONE;
     if (!(base > 0))
-        return complain(exit_code_of(PLUCK_ERR_INVALID), "--base: %g is not above 0", base);
+        return complain(exit_code_of(PLUCK_ERR_INVALID),
+                        "--base: %g is not above 0; expected a number such as 2 or 10", base);
     r->beta = (float)plk_log(base);
     return EXIT_DONE;
 }
@@ -157,21 +160,30 @@ static int check_flags(const request *r)
         bool has, has_too;
         const char *wrong;
     } rules[] = {
-        {flags->sparsemax, !isnan(flags->entmax), "--sparsemax and --entmax exclude each other"},
+        {flags->sparsemax, !isnan(flags->entmax),
+         "--sparsemax cannot be combined with --entmax; it is --entmax 2"},
         {has_base, has_scale || is_entmax,
-         "--base stands alone: no --temperature, --beta, --entmax"},
+         "--base cannot be combined with --temperature, --beta, --sparsemax or --entmax"},
         {r->is_limit, has_logarithms,
-         "--temperature 0 has no logarithms: no --log, --lse, --target"},
-        {is_entmax, is_of_softmax, "--lse and --target are of softmax, not of entmax"},
-        {has_base, has_logarithms, "--base prints probabilities: no --log, --lse, --target"},
+         "--temperature 0 cannot be combined with --log, --lse or --target: it gives probabilities "
+         "of 0"},
+        {is_entmax, is_of_softmax,
+         "--lse and --target belong to softmax and cannot be combined with --entmax or "
+         "--sparsemax"},
+        {has_base, has_logarithms,
+         "--base cannot be combined with --log, --lse or --target, whose logarithms are natural "
+         "ones"},
         {r->has_gumbel, is_entmax || has_base || has_logarithms || r->is_limit || !(r->beta > 0),
-         "--gumbel takes a --temperature above 0, --entropy and --argmax only"},
+         "--gumbel can be combined only with a --temperature or --beta above 0, --entropy and "
+         "--argmax"},
         {flags->gradient, !r->has_target, "--gradient needs --target"},
         {flags->gradient, flags->lse || flags->entropy || flags->argmax,
-         "--gradient stands alone: no --lse, --entropy, --argmax"},
+         "--gradient cannot be combined with --lse, --entropy or --argmax"},
         {flags->log, r->has_numbers,
-         "--log is of probabilities: no --lse, --entropy, --argmax, --target"},
-        {flags->lines, flags->call.n_words > 0, "--lines is for standard input"},
+         "--log is of probabilities and cannot be combined with --lse, --entropy, --argmax or "
+         "--target, which print other numbers"},
+        {flags->lines, flags->call.n_words > 0,
+         "--lines reads standard input; leave out the numbers among the arguments"},
     };
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
         if (rules[i].has && rules[i].has_too)
@@ -377,7 +389,9 @@ static int answer_stdin(request *r, output *out)
     size_t n = 0, line = 1, row = 0;
     int code = read_file("-", INPUT_LIMIT, &text, &n);
     if (code == EXIT_DONE && strlen(text) != n)
-        code = complain(EXIT_DATA, "standard input: holds a NUL byte, no text");
+        code =
+            complain(EXIT_DATA,
+                     "standard input: has a NUL byte, so it is not text; expected numbers as text");
     for (const char *at = text; code == EXIT_DONE && at;) {
         z.n = 0;
         code = numbers_parse(&z, at, !flags->lines, &line, &at);
@@ -385,7 +399,8 @@ static int answer_stdin(request *r, output *out)
         /* An empty line is not a vector, but empty input is one, for the message. */
         if (code == EXIT_DONE && (z.n > 0 || (is_last && row == 0)))
             code = z.n > 0 ? answer(r, out, &z, row++, line)
-                           : complain(EXIT_DATA, "standard input: holds no number");
+                           : complain(EXIT_DATA,
+                                      "standard input: has no number; expected at least one");
         if (is_last || code != EXIT_DONE)
             break;
         at++;

@@ -117,13 +117,15 @@ static int check_place(checkpoint *c)
     if (status != PLUCK_OK)
         return complain_error(status, &err);
     if (place.kind != PLK_PLACE_FILE)
-        return complain(EXIT_USAGE, "%s: is not a regular file; a checkpoint has to be one",
+        return complain(EXIT_USAGE,
+                        "%s: is not a regular file; expected a regular file for the checkpoint "
+                        "(--checkpoint FILE)",
                         c->path);
     c->target = place.target;
     if (place.exists && !flags->resume && !flags->overwrite)
         return complain(EXIT_USAGE,
-                        "%s: a checkpoint is there already; --resume goes on from it, --overwrite "
-                        "replaces it, --checkpoint names another file",
+                        "%s: a checkpoint is there already; --resume continues from it, "
+                        "--overwrite replaces it, --checkpoint uses another file",
                         c->path);
     return EXIT_DONE;
 }
@@ -134,12 +136,13 @@ static int checkpoint_check(checkpoint *c, const training_flags *flags)
 {
     c->flags = flags;
     if (flags->resume && flags->overwrite)
-        return complain(EXIT_USAGE, "--resume and --overwrite exclude each other");
+        return complain(EXIT_USAGE, "--resume continues from the checkpoint and cannot be combined "
+                                    "with --overwrite, which replaces it");
     int code = name(c);
     if (code == EXIT_DONE && !c->path && (flags->resume || flags->overwrite))
         return complain(EXIT_USAGE,
-                        "-o %s: is written in place and names no checkpoint; give --checkpoint "
-                        "FILE",
+                        "-o %s: is not a regular file, so the checkpoint cannot get its name from "
+                        "it; give --checkpoint FILE",
                         flags->output);
     if (code == EXIT_DONE && c->memory)
         code = run_files_check(&flags->call, c->path);
@@ -226,8 +229,9 @@ static int build_huffman(training *t)
     if (code == EXIT_DONE && !counts)
         code = complain_memory();
     if (code == EXIT_DONE && n != t->n_tokens)
-        code = complain(EXIT_DATA, "%s: holds %zu counts, expected %u", flags->counts, n,
-                        (unsigned)t->n_tokens);
+        code = complain(EXIT_DATA,
+                        "%s: has %zu counts, but there are %u tokens; expected one count per token",
+                        flags->counts, n, (unsigned)t->n_tokens);
     if (code == EXIT_DONE && !flags->keep_zero_counts)
         raise_zeros(t, counts);
     if (code == EXIT_DONE) {
@@ -248,7 +252,7 @@ static int build_clusters(training *t)
     float_rows rows;
     pluck_error err;
     if (!path)
-        return complain(EXIT_USAGE, "--tree clusters needs --vectors FILE: a row for each token");
+        return complain(EXIT_USAGE, "--tree clusters needs --vectors FILE, with one row per token");
     int code = float_rows_read(&rows, &flags->input, path);
     if (code != EXIT_DONE)
         return code;
@@ -276,8 +280,9 @@ static int build_tree(training *t)
         int code = head_model_open_head(&t->start, &flags->head, &flags->input, flags->start);
         const pluck_tree *tree = pluck_head_tree(t->start.head);
         if (code == EXIT_DONE && (!tree || pluck_tree_n_tokens(tree) != t->n_tokens))
-            code = complain(EXIT_DATA, "%s: not a hierarchical head of %u tokens", flags->start,
-                            (unsigned)t->n_tokens);
+            code = complain(EXIT_DATA,
+                            "%s: not a hierarchical head of %u tokens; expected one for --start",
+                            flags->start, (unsigned)t->n_tokens);
         if (code != EXIT_DONE)
             return code;
         status = pluck_tree_create_from_children(&t->tree, pluck_tree_children(tree), t->n_tokens,
@@ -398,8 +403,10 @@ static int train(training *t)
             int code = checkpoint_save(&t->checkpoint, t->trainer);
             if (code != EXIT_DONE)
                 return code;
-            complain(EXIT_DONE, "interrupted; what is learned is in %s: go on with --resume",
-                     t->checkpoint.path);
+            complain(
+                EXIT_DONE,
+                "interrupted; what is learned is in %s. The same command with --resume continues",
+                t->checkpoint.path);
             output_close(&t->out, true);
             /* As the parent expects. */
             signal(caught_signal, SIG_DFL);
@@ -501,7 +508,7 @@ static int check_flags(training *t)
 {
     const training_flags *flags = t->flags;
     if (!flags->output)
-        return complain(EXIT_USAGE, "needs -o FILE: where the head goes");
+        return complain(EXIT_USAGE, "-o FILE is missing: the file to write the head to");
     if (!flags->validation && flags->validation_targets)
         return complain(EXIT_USAGE, "--validation-targets needs --validation");
     if (flags->validation && !flags->validation_targets)
@@ -601,8 +608,8 @@ static int distill(const void *given)
 static const flag training_table[] = {
     FLAG_TITLE("Training"),
     {FLAG(CHOICE, "tree", training_flags, tree), .value = "huffman|balanced|clusters",
-     .help = "tree to train: huffman (of --counts, or of the targets), balanced, or clusters (of "
-             "near --vectors) (default: huffman)"},
+     .help = "tree to train: huffman (of --counts, or of the targets), balanced, or clusters "
+             "(groups tokens whose --vectors are near) (default: huffman)"},
     {FLAG(INPUT, "counts", training_flags, counts),
      .help = "how often each token occurs: whole numbers as .npy or text, in the order of the "
              "tokens"},
@@ -624,15 +631,17 @@ static const flag training_table[] = {
     {FLAG(COUNT, "seed", training_flags, seed), .max = UINT64_MAX,
      .help = "seed of the random choices of training, such as the order of the rows (default: 0)"},
     {FLAG(INPUT, "validation", training_flags, validation),
-     .help = "held-out hidden states: their perplexity is printed after every epoch"},
+     .help = "held-out hidden states, with --validation-targets: their perplexity is printed after "
+             "every epoch"},
     {FLAG(INPUT, "validation-targets", training_flags, validation_targets),
-     .help = "tokens of --validation"},
+     .help = "tokens that followed at the rows of --validation"},
     {FLAG(OUTPUT, "checkpoint", training_flags, checkpoint),
      .help = "save what is learned to FILE after every epoch and when interrupted (default: only "
              "when interrupted, to the file of -o with .checkpoint added to its name)"},
-    {FLAG(SWITCH, "resume", training_flags, resume), .help = "continue from the checkpoint"},
+    {FLAG(SWITCH, "resume", training_flags, resume),
+     .help = "continue from the checkpoint; the data and the options of training must be the same"},
     {FLAG(SWITCH, "overwrite", training_flags, overwrite),
-     .help = "replace a checkpoint that exists"},
+     .help = "start anew, and replace a checkpoint that exists"},
     FLAG_GROUP(threads_flag, training_flags, threads),
     FLAG_GROUP(format_flag, training_flags, format),
     FLAG_GROUP(quiet_flag, training_flags, call),

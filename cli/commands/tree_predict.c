@@ -329,10 +329,13 @@ static int predict_rows(prediction *p)
         return code;
     uint64_t n_rows = p->src.info.n_rows;
     if (p->src.info.n_vocab != head.dim)
-        code = complain(EXIT_DATA, "%s: rows have %u values, the head takes %u", source_name(path),
-                        (unsigned)p->src.info.n_vocab, (unsigned)head.dim);
+        code = complain(EXIT_DATA,
+                        "%s: rows have %u values, the head takes %u; expected the same number",
+                        source_name(path), (unsigned)p->src.info.n_vocab, (unsigned)head.dim);
     if (code == EXIT_DONE && n_rows == PLUCK_DUMP_ROWS_UNKNOWN)
-        code = complain(EXIT_DATA, "%s: raw hidden states are read from a file", source_name(path));
+        code = complain(EXIT_DATA,
+                        "%s: raw hidden states cannot be read from a stream; store them as a file",
+                        source_name(path));
     if (code == EXIT_DONE)
         code = texts_check(&p->texts, flags->call.words[0], NULL, head.n_vocab);
     if (code == EXIT_DONE)
@@ -345,11 +348,12 @@ static int check_arguments(const prediction *p)
 {
     const predict_flags *flags = p->flags;
     if (flags->sample && flags->compat)
-        return complain(EXIT_USAGE, "--sample and --compat exclude each other");
+        return complain(EXIT_USAGE, "--sample cannot be combined with --compat; tokens are drawn "
+                                    "from the exact probabilities");
     if (!flags->sample && flags->temperature != 1.0)
-        return complain(EXIT_USAGE, "--temperature changes only what --sample draws");
+        return complain(EXIT_USAGE, "--temperature needs --sample; it changes only what is drawn");
     if (!p->model.text && flags->compat)
-        return complain(EXIT_USAGE, "--compat is for fastText models; %s is none",
+        return complain(EXIT_USAGE, "--compat is for fastText models; %s is not one",
                         flags->call.words[0]);
     if (p->model.text && flags->vocab.file)
         return complain(EXIT_USAGE, "--vocab is for stored heads; %s has its own labels",
@@ -395,7 +399,8 @@ static const flag flags[] = {
     {FLAG(NUMBER, "threshold", predict_flags, threshold), .value = "P", .high = 1,
      .help = "print only labels of at least this probability (default: 0)"},
     {FLAG(SWITCH, "sample", predict_flags, sample),
-     .help = "draw --top different labels instead, and print them in the order drawn"},
+     .help = "draw N different labels per line (N of --top) instead of the most probable ones, and "
+             "print them in the order drawn"},
     {FLAG(NUMBER, "temperature", predict_flags, temperature), .letter = 't', .value = "T",
      .high = 1000000,
      .help = "with --sample: draw from the probabilities to the power 1/T (default: 1)"},

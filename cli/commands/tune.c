@@ -76,7 +76,8 @@ static const flag flags[] = {
     {FLAG(COUNT, "bins", tune_flags, tuning.bins), .min = 1, .max = PLUCK_TUNE_MAX_BINS,
      .help = "number of bins of the calibration error (default: 15)"},
     {FLAG(CHOICE, "bin-edges", tune_flags, tuning.bin_edges), .value = "right|left",
-     .help = "which edge belongs to a bin (default: right, as in (low, high])"},
+     .help = "edge that belongs to each bin: right, (low, high], or left, [low, high) (default: "
+             "right)"},
     {FLAG(SWITCH, "equal-mass", tune_flags, tuning.equal_mass),
      .help = "use bins with the same number of rows instead of the same width"},
     {FLAG(COUNT, "bootstrap", tune_flags, tuning.bootstrap), .max = 100000,
@@ -101,8 +102,8 @@ static const flag flags[] = {
     {FLAG(OUTPUT, "output", tune_flags, output), .letter = 'o',
      .help = "write the configuration with the fitted temperature to FILE"},
     {FLAG(OUTPUT, "svg", tune_flags, svg),
-     .help = "draw the objective and the reliability diagram"},
-    {FLAG(OUTPUT, "csv", tune_flags, csv), .help = "write the curves as a table"},
+     .help = "write charts of the objective and of the reliability to FILE, as SVG"},
+    {FLAG(OUTPUT, "csv", tune_flags, csv), .help = "write the curves to FILE, as CSV"},
     FLAG_GROUP(config_group, tune_flags, tuning.config),
     FLAG_END,
 };

@@ -77,8 +77,8 @@ class Bench(CommandCase):
     def test_advice_knows_what_the_chain_truncates_already(self):
         for flags, part in (
                 ("--min-p 0.05", None), ("--top-k 40", None), ("--top-k 20000", None),
-                ("--top-p 0.9 --min-p 0.05", "with min_p before it"),
-                ("--eta-cutoff 0.01 --min-p 0.1 --order eta_cutoff,min_p", "with min_p before it"),
+                ("--top-p 0.9 --min-p 0.05", "with min_p before"),
+                ("--eta-cutoff 0.01 --min-p 0.1 --order eta_cutoff,min_p", "with min_p before"),
                 ("--min-p 0.05 --eta-cutoff 0.01 --order min_p,eta_cutoff", None),
                 ("--typical-p 0.9 --top-k 40 --order typical,top_k", None),
                 ("--eta-cutoff 0.01", "after a top_k or min_p"),

@@ -173,7 +173,7 @@ class Compare(CommandCase):
             (self.folder / "targets.txt").write_text(targets)
             self.run_line(f"pluck convert small.npy -o {name}.jsonl --targets targets.txt")
         self.run_line("pluck compare x.jsonl y.jsonl", code=3)
-        self.assertIn("row 2 has the target 3 in x.jsonl, and 0 in y.jsonl", self.stderr)
+        self.assertIn("row 2 has the target 3 in x.jsonl, but 0 in y.jsonl", self.stderr)
         out = self.run_line("pluck compare x.jsonl y.jsonl --targets - -f csv < t.txt").decode()
         self.assertEqual([row["target"] for row in csv.DictReader(out.splitlines())],
                          ["1", "0", "2", "7", ""])

@@ -86,7 +86,8 @@ class Replay(CommandCase):
         self.check_same("lines.jsonl logits.npy gpt2.npy small.npy", n)
         self.run_line("pluck replay lines.jsonl logits.npy a.npy", 3)
         self.assertEqual(self.stderr, "pluck replay: lines.jsonl: line 1: names none of the dumps "
-                                      "given\n")
+                                      "given; give the dumps under the names that they had for "
+                                      "sample\n")
 
     def test_every_changed_member_is_found(self):
         lines = self.trace("logits.npy --rows 5 --xtc-probability 0.5 --temperature 2 --seed 4")
@@ -211,7 +212,8 @@ class Replay(CommandCase):
         self.run_line("pluck replay - - < small.npy", 2)
         self.run_line("pluck replay lines.jsonl", 2)
         self.run_line("pluck sample small.npy --trace", 2)
-        self.assertEqual(self.stderr, "pluck sample: --trace needs --format json\n")
+        self.assertEqual(self.stderr, "pluck sample: --trace needs --format json; other formats "
+                                      "have no place for it\n")
 
     def test_damaged_lines_end_in_an_answer(self):
         """Any bytes: same, different or refused, never a crash."""
