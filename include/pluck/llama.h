@@ -14,36 +14,39 @@
  *
  *     token = pluck_llama_sample(smpl, ctx, -1);
  *
- * Both accept the token that they return, and both give the same tokens. The second is what makes a
- * program faster: for a chain llama.cpp builds an array of candidates before any sampler runs. That
- * takes some 100 us for 128,256 tokens, and pluck reads the logits out of there again.
+ * Both functions accept the token that they return, and both give the same tokens. The second is
+ * faster: for a chain, llama.cpp builds an array of candidates before any sampler runs, and pluck
+ * copies the logits from that array. Building it takes about 100 microseconds for 128,256 tokens.
  *
- * In a chain it comes last. The samplers before it may have removed candidates; those after it see
- * the survivors, or an array that is not cut if there are more than 4,096: see below.
+ * In a chain the sampler should come last. Samplers before it may have removed candidates. Samplers
+ * after it see only the survivors if there are at most 4,096 of them, and otherwise all candidates:
+ * see below.
  *
- * llama.cpp has one accept for the tokens of prompts and for generated tokens. Here the tokens that
- * are accepted before the first draw after init, wrap or reset are the prompt: stages that count
- * generated tokens (min_tokens, exp_decay_length, penalties with "ignore_prompt") count from the
- * last of them. The application gives a later prompt, such as the next turn of a chat, to
- * pluck_sampler_prompt(), with the sampler of pluck_llama_sampler_get().
+ * llama.cpp accepts the tokens of prompts and generated tokens by one and the same function. Here,
+ * tokens that are accepted after init, wrap or reset and before the next draw are the prompt:
+ * stages that count generated tokens (min_tokens, exp_decay_length, penalties with "ignore_prompt")
+ * begin to count after the last of these tokens. The application gives a later prompt, such as the
+ * next turn of a chat, to pluck_sampler_prompt(), with the sampler of pluck_llama_sampler_get().
  *
- * A sampler of llama.cpp cannot report a failure. After a failure here the candidates are as they
- * were, with selected = -1, on which llama_sampler_sample() aborts the program.
+ * A sampler of llama.cpp cannot report a failure. After a failure in a chain the candidates are
+ * unchanged and selected is -1, at which llama_sampler_sample() aborts the program.
  * pluck_llama_sample() returns -1, which is LLAMA_TOKEN_NULL. pluck_llama_sampler_error() gives the
  * reason.
  *
  * One thread at a time may use a sampler.
  *
- * llama.h has no version, but the table of functions of a sampler in it has grown. If yours is not
- * the newest one, define PLUCK_LLAMA_HEADER before this header as the date of yours:
+ * llama.h has no version number, but its table of the functions of a sampler has grown. If your
+ * llama.h is not the newest one, define PLUCK_LLAMA_HEADER, before you include this header, as the
+ * date of your llama.h:
  *
  *     202502     February to December 2025: six functions
- *     202601     January to July 2026: ten, for sampling in the backend
- *     202608     build b10416 of August 2026 and later, v0.5.0 too: twelve (default)
+ *     202601     January to July 2026: ten functions, four of them for sampling in the backend
+ *     202608     build b10416 of August 2026 and later, v0.5.0 too: twelve functions (default)
  *
- * A date that does not fit is an error of the compiler, which says so. All files of a program need
- * the same date, because they share one table: in C and in C++ it is a weak symbol, of which the
- * linker keeps one. llama_sampler_copy() aborts where it finds two.
+ * With a wrong date the program does not compile, and the message of the compiler names the dates.
+ * All files of a program need the same date, because they share one table of functions: in C and in
+ * C++ it is a weak symbol, of which the linker keeps one. llama_sampler_copy() aborts the program
+ * if its two samplers have different tables.
  */
 #ifndef PLUCK_LLAMA_H
 #define PLUCK_LLAMA_H
@@ -66,55 +69,58 @@ extern "C" {
 #endif
 
 /* Makes a sampler of llama.cpp from a configuration. The caller frees it with llama_sampler_free(),
- * unless a chain owns it. NULL if the configuration or n_vocab is wrong, or if memory runs out; to
- * know which, make a pluck_sampler and wrap it. With "seed": "random" each reset draws a new
- * seed, as llama.cpp's own samplers do. */
+ * unless a chain owns it. Returns NULL if the configuration or n_vocab is wrong, or if memory runs
+ * out; to get the reason, make a pluck_sampler and wrap it. With "seed": "random" each reset draws
+ * a new seed, as in llama.cpp's own samplers. */
 static inline struct llama_sampler *pluck_llama_sampler_init(const char *json, int32_t n_vocab);
 
-/* Makes one from a pluck_sampler, for example one with options (stream, workspace, max_rewind). It
- * takes *sampler over, and sets it to NULL. On failure it returns NULL, and the caller still owns
- * *sampler. The seed stays what it is, a random one too. */
+/* Makes a sampler of llama.cpp from a pluck_sampler, for example from one with options (stream,
+ * workspace, max_rewind). The new sampler owns *sampler, and *sampler becomes NULL. On failure the
+ * function returns NULL, and the caller still owns *sampler. A reset does not change the seed, even
+ * a random one. */
 static inline struct llama_sampler *pluck_llama_sampler_wrap(pluck_sampler **sampler,
                                                              pluck_error *err);
 
-/* The sampler inside, which smpl still owns: to give it the prompt of a later turn, to rewind
- * it, or to ask for its seed. Valid until smpl is reset, freed, or written by
- * llama_sampler_copy(). NULL if smpl was not made by this header, a chain for example. */
+/* Returns the pluck_sampler inside smpl, which smpl still owns: use it to give the prompt of a
+ * later turn, to rewind, or to ask for the seed. The pointer is valid until smpl is reset, freed,
+ * or overwritten by llama_sampler_copy(). Returns NULL if smpl was not made by this header, for
+ * example if it is a chain. */
 static inline pluck_sampler *pluck_llama_sampler_get(const struct llama_sampler *smpl);
 
-/* What llama_sampler_sample() does, for a sampler of this header only: samples from the logits of
- * output number idx, accepts the token, and returns it; -1 on failure. Samplers that ran in
- * llama.cpp's backend (llama_set_sampler) are not asked. */
+/* Does what llama_sampler_sample() does, for a sampler of this header only: samples from the logits
+ * of output number idx, accepts the token, and returns it. Returns -1 on failure. Results of
+ * samplers in llama.cpp's backend (llama_set_sampler) are ignored. */
 static inline llama_token pluck_llama_sample(struct llama_sampler *smpl, struct llama_context *ctx,
                                              int32_t idx);
 
 /*
  * pluck_llama_sample() for n outputs of one decode: tokens[i] comes from output idxs[i] with
- * samplers[i]. A sampler is listed once; if it is NULL, tokens[i] is -1. If workspace is not NULL,
- * all samplers borrow it (pluck_sampler_options, pluck_llama_sampler_wrap), and its threads share
- * the work; the tokens are the same. Returns true if no sampler failed. Where one failed its token
- * is -1, pluck_llama_sampler_error() has the reason, and the others have gone on.
+ * samplers[i]. Each sampler may be listed once. If samplers[i] is NULL, tokens[i] is -1. If
+ * workspace is not NULL, all samplers must borrow it (pluck_sampler_options,
+ * pluck_llama_sampler_wrap), and its threads share the work; the tokens are the same as without a
+ * workspace. Returns true if no sampler failed. If a sampler failed, its token is -1,
+ * pluck_llama_sampler_error() gives the reason, and the other samplers are not affected.
  */
 static inline bool pluck_llama_sample_batch(pluck_workspace *workspace,
                                             struct llama_sampler *const *samplers,
                                             struct llama_context *ctx, const int32_t *idxs,
                                             size_t n, llama_token *tokens);
 
-/* The first failure of apply, accept, reset, a copy or a draw since the last call of this function,
- * which then forgets it. PLUCK_OK if there was none; then err is untouched. */
+/* Returns and forgets the first failure of apply, accept, reset, a copy or a draw since the last
+ * call of this function. Returns PLUCK_OK if there was none; then *err is not written. */
 static inline pluck_status pluck_llama_sampler_error(struct llama_sampler *smpl, pluck_error *err);
 
 /*
- * apply sets selected to the candidate that is drawn. If at most 4,096 tokens survive the
- * configuration, the array becomes the survivors, most probable first (sorted is true), logit being
- * the logarithm of their final probability, and p that probability. If there are more, the array
- * stays as it is. The candidates may be the whole vocabulary or a part of it, in any order, each
- * token once; other tokens count as banned. It costs a copy of the logits besides the sampling,
- * which is fastest if token i is candidate i. The memory is 4 bytes per token of the vocabulary
- * besides the sampler's own, allocated at the start and used by apply alone.
+ * apply sets selected to the index of the candidate that is drawn. If at most 4,096 tokens survive
+ * the stages of the configuration, the array becomes the survivors, most probable first, and sorted
+ * is true; p is the final probability of a token, and logit the natural logarithm of p. If more
+ * tokens survive, the array stays as it is. The candidates may be the whole vocabulary or a part of
+ * it, in any order, each token once; other tokens count as banned. apply copies the logits before
+ * it samples, which is fastest if candidate i is token i. For this copy a sampler has 4 bytes per
+ * token of the vocabulary besides the memory of its pluck_sampler, allocated when it is made.
  *
- * clone copies the whole state, and gives NULL if memory runs out. llama_sampler_copy() makes dst
- * what a clone of src would be; after a failure dst is as it was. llama.cpp's backend, which runs
+ * clone copies the whole state, and returns NULL if memory runs out. llama_sampler_copy() makes dst
+ * equal to a clone of src; after a failure dst is unchanged. llama.cpp's backend, which runs
  * samplers on a device, does not run this one.
  *
  * What follows, pluck_llama_impl_*, is not part of the interface.

@@ -1,14 +1,15 @@
 /*
- * Softmax and its relatives on buffers of the caller: sparse alternatives, softmax over entries
- * that come in parts, gradients for training, and guidance. beta = 1/T is the inverse temperature.
+ * Softmax and related functions on buffers of the caller: softmax over entries that come in parts,
+ * sparse alternatives, gradients for training, and guidance. beta = 1/T is the inverse temperature.
  * Nothing here allocates.
  *
- * Common to all functions: z holds n >= 1 floats; -inf is a banned entry, whose probability is 0 at
- * every beta. PLUCK_ERR_NAN: z has NaN or +inf; the message names the first index. PLUCK_ERR_EMPTY:
- * all entries are -inf. PLUCK_ERR_INVALID: n is 0, a buffer is NULL, or beta is not finite
- * (pluck_softmax_limit() is for infinite beta). On failure no output is written. "In place" means
- * that the output may be z itself; it must not overlap z otherwise. Results are the same bits on
- * every instruction set. docs/numerics.md derives the error bounds.
+ * Common to all functions with z and n: z holds n >= 1 floats. An entry of -inf is banned: its
+ * probability is 0 at every beta. PLUCK_ERR_NAN: z has NaN or +inf; the message names the first
+ * such index. PLUCK_ERR_EMPTY: all entries are -inf. PLUCK_ERR_INVALID: n is 0, a buffer is NULL,
+ * or beta is not finite (pluck_softmax_limit() is for infinite beta). On failure no output is
+ * written. "In place" means that the output buffer may be z itself; it must not overlap z
+ * otherwise. Results have the same bits on every instruction set. docs/numerics.md derives the
+ * error bounds.
  */
 #ifndef PLUCK_SOFTMAX_H
 #define PLUCK_SOFTMAX_H
@@ -21,35 +22,35 @@ extern "C" {
 #endif
 
 /*
- * p[i] = exp(beta z[i]) / sum over j of exp(beta z[j]). In place is allowed. beta > 0 sharpens
- * toward the largest entries, 0 is uniform over the entries above -inf, and beta < 0 prefers the
- * smallest. Powers of another base b are beta = ln b. Each p[i] is within (4 + 2 |ln p|) ulps of
- * the exact value; below 2^-125 of the largest probability it is 0.
+ * p[i] = exp(beta z[i]) / sum over j of exp(beta z[j]). In place is allowed. beta > 0 prefers the
+ * largest entries, beta < 0 the smallest ones; beta = 0 gives the uniform distribution over the
+ * entries above -inf. For powers of a base b instead of e, set beta = ln b. The error of each p[i]
+ * is at most (4 + 2 |ln p[i]|) ulps; a probability below 2^-125 of the largest one becomes 0.
  */
 PLUCK_API pluck_status pluck_softmax(const float *z, size_t n, float beta, float *p,
                                      pluck_error *err);
 
-/* logprob[i] = ln p[i] for the p of pluck_softmax(), without its underflow: -inf only for banned
- * entries. In place is allowed. */
+/* logprob[i] = ln p[i] for the exact p of pluck_softmax(), which does not underflow: it is -inf
+ * only for banned entries. In place is allowed. */
 PLUCK_API pluck_status pluck_log_softmax(const float *z, size_t n, float beta, float *logprob,
                                          pluck_error *err);
 
-/* *lse = ln of the sum over j of exp(beta z[j]), without overflow. The absolute error is below
+/* *lse = ln of the sum over j of exp(beta z[j]). It does not overflow. The absolute error is below
  * 3e-7 + 2^-52 |lse|. */
 PLUCK_API pluck_status pluck_logsumexp(const float *z, size_t n, float beta, double *lse,
                                        pluck_error *err);
 
-/* *nats = -sum of p ln p for the p of pluck_softmax(), in [0, ln n]. Divided by ln 2, it is in
- * bits. */
+/* *nats = -sum of p ln p for the p of pluck_softmax(), the entropy in nats, in [0, ln n]. Divide it
+ * by ln 2 to get bits. */
 PLUCK_API pluck_status pluck_entropy(const float *z, size_t n, float beta, double *nats,
                                      pluck_error *err);
 
-/* *index = the index of the largest entry, the lowest one among equals (-0 equals +0). */
+/* *index = the index of the largest entry; of equal entries, the lowest index (-0 equals +0). */
 PLUCK_API pluck_status pluck_argmax(const float *z, size_t n, size_t *index, pluck_error *err);
 
-/* The limit of pluck_softmax() as beta goes to +inf (largest) or -inf (not largest): 1/k for each
- * of the k entries that equal the largest one, or the smallest one above -inf, and 0 for all
- * others. In place is allowed. */
+/* The limit of pluck_softmax() as beta goes to +inf (largest is true) or to -inf (largest is
+ * false). p is 1/k for each of the k entries that equal the largest one, or the smallest one above
+ * -inf, and 0 for all other entries. In place is allowed. */
 PLUCK_API pluck_status pluck_softmax_limit(const float *z, size_t n, bool largest, float *p,
                                            pluck_error *err);
 
@@ -62,21 +63,21 @@ PLUCK_API pluck_status pluck_entropy_of_probs(const float *p, size_t n, double *
  *
  * The state of a softmax over entries that come in parts: a stream, the shards of a vocabulary, or
  * the blocks of an attention (M. Milakov, N. Gimelshein, "Online normalizer calculation for
- * softmax", 2018). It stands for sum exp(max), the sum of exp(beta z) over all entries so far. {0}
- * is the state of no entries. Merging is commutative to the last bit and associative up to 2^-51
- * relative. Each part adds the error of pluck_logsumexp().
+ * softmax", 2018). The state stands for the product sum * exp(max), which is the sum of exp(beta z)
+ * over all entries so far. {0} is the state of no entries. Merging is commutative to the last bit,
+ * and associative within a relative error of 2^-51. Each part adds the error of pluck_logsumexp().
  */
 typedef struct pluck_softmax_state {
-    double max; /* of beta z; without meaning while sum is 0 */
-    double sum; /* of exp(beta z - max): 0, or at least 1 */
+    double max; /* the largest beta z; without meaning while sum is 0 */
+    double sum; /* the sum of exp(beta z - max): 0 for no entries, else at least 1 */
 } pluck_softmax_state;
 
 /* Adds n entries. Entries of -inf do not count; n may be 0. */
 PLUCK_API pluck_status pluck_softmax_state_add(pluck_softmax_state *state, const float *z, size_t n,
                                                float beta, pluck_error *err);
 
-/* Adds the entries of other. PLUCK_ERR_INVALID if the numbers in a state cannot result from these
- * functions. */
+/* Adds the entries of other to state. PLUCK_ERR_INVALID if the numbers in one of the states cannot
+ * result from these functions. */
 PLUCK_API pluck_status pluck_softmax_state_merge(pluck_softmax_state *state,
                                                  const pluck_softmax_state *other,
                                                  pluck_error *err);
@@ -91,17 +92,17 @@ PLUCK_API pluck_status pluck_softmax_state_probs(const pluck_softmax_state *stat
                                                  size_t n, float beta, float *p, pluck_error *err);
 
 /*
- * Attention in one pass: adds n entries, n >= 0, with rows v[i dim] to v[i dim + dim - 1], and
- * keeps mean[j] = sum over i of softmax(beta z)_i v[i dim + j], over all entries so far. mean has
- * dim >= 1 doubles and belongs to the state; while that is {0}, the content of mean does not
- * matter. Rows of banned entries are not read. v is not checked. The error is at most 2^-48 of the
- * mean of |v|, for up to 2^20 entries.
+ * Attention in one pass: adds n >= 0 entries, where entry i has the row of dim numbers at v + i
+ * dim. mean[j] becomes the sum over all entries so far of softmax(beta z)_i v[i dim + j]. mean has
+ * dim >= 1 doubles and belongs to the state; while the state is {0}, the content of mean does not
+ * matter. Rows of banned entries are not read. The values of v are not checked. The absolute error
+ * of mean[j] is at most 2^-48 times the same mean of |v|, for up to 2^20 entries.
  */
 PLUCK_API pluck_status pluck_softmax_state_add_mean(pluck_softmax_state *state, double *mean,
                                                     const float *z, size_t n, float beta,
                                                     const float *v, size_t dim, pluck_error *err);
 
-/* Adds the entries of other, whose mean is other_mean. */
+/* Adds the entries of other, whose mean is other_mean, to state and mean. */
 PLUCK_API pluck_status pluck_softmax_state_merge_mean(pluck_softmax_state *state, double *mean,
                                                       const pluck_softmax_state *other,
                                                       const double *other_mean, size_t dim,
@@ -113,10 +114,10 @@ PLUCK_API pluck_status pluck_softmax_state_merge_mean(pluck_softmax_state *state
  * alpha-entmax: p = [(alpha - 1) beta z - tau]+ ^ (1 / (alpha - 1)), with tau such that p adds up
  * to 1 (B. Peters, V. Niculae, A. Martins, "Sparse sequence-to-sequence models", 2019). alpha is in
  * [1, 100]: 1 is softmax, 2 is sparsemax, the Euclidean projection of beta z onto the simplex (A.
- * Martins, R. Astudillo, 2016). In place is allowed. The sum of p is 1 within 2^-23. For alpha <= 2
- * each p[i] is within (2^-23 + 2^-50 / (alpha - 1)) p[i] + 2^-50 of the exact value. For alpha > 2
- * an entry within 2^-52 of tau can be off by 2^(-52 / (alpha - 1)), because p changes there faster
- * than doubles can resolve.
+ * Martins, R. Astudillo, 2016). In place is allowed. The sum of p is 1 within 2^-23. For 1 < alpha
+ * <= 2 the absolute error of p[i] is at most (2^-23 + 2^-50 / (alpha - 1)) p[i] + 2^-50. For alpha
+ * > 2 an entry whose (alpha - 1) beta z is within 2^-52 of tau can be off by 2^(-52 / (alpha - 1)),
+ * because p changes there faster than doubles can resolve.
  */
 PLUCK_API pluck_status pluck_entmax(const float *z, size_t n, float beta, double alpha, float *p,
                                     pluck_error *err);
@@ -124,24 +125,27 @@ PLUCK_API pluck_status pluck_entmax(const float *z, size_t n, float beta, double
 /*
  * Gradients
  *
- * The Jacobian of p with respect to z is symmetric. So one function multiplies it by a direction v
- * (how p moves) and by a gradient v with respect to p (backpropagation). out may be p or v. Sums
- * are in double. p has n >= 1 probabilities and v has n finite numbers; neither is checked.
+ * The Jacobian of p with respect to z is symmetric. So pluck_entmax_jvp() serves two purposes: with
+ * a direction v in z it gives the change of p, and with a gradient v with respect to p it gives the
+ * gradient with respect to z (backpropagation). out may be p or v. Sums are in double. p has n >= 1
+ * probabilities and v has n finite numbers; neither is checked.
  */
 
-/* out = beta (s v - s (s.v) / sum of s), s = p^(2 - alpha) where p > 0, else 0, for p of
- * pluck_entmax(). alpha = 1: beta p (v - p.v), for p of pluck_softmax(). */
+/* out = beta (s v - s (s.v) / sum of s), where p is a result of pluck_entmax(), and s is p^(2 -
+ * alpha) where p > 0, else 0. With alpha = 1 this is beta p (v - p.v), where p is a result of
+ * pluck_softmax(). */
 PLUCK_API pluck_status pluck_entmax_jvp(const float *p, const float *v, size_t n, float beta,
                                         double alpha, float *out, pluck_error *err);
 
-/* *loss = -ln softmax(beta z)[target], within 3e-7 + 2^-52 |lse|, and, unless gradient is NULL,
- * gradient[i] = beta (p[i] - (i == target)). gradient may be z. A target that is banned or not
- * below n is PLUCK_ERR_INVALID. */
+/* *loss = -ln softmax(beta z)[target], with an absolute error below 3e-7 + 2^-52 |lse|, where lse
+ * is that of pluck_logsumexp(). Unless gradient is NULL, gradient[i] = beta (p[i] - (i == target)).
+ * gradient may be z. A target that is banned or not below n is PLUCK_ERR_INVALID. */
 PLUCK_API pluck_status pluck_cross_entropy(const float *z, size_t n, float beta, size_t target,
                                            double *loss, float *gradient, pluck_error *err);
 
-/* The same for a target distribution y: n numbers >= 0 that add up to 1 within 1e-4, and are 0
- * wherever z is -inf. *loss = -sum of y ln p, gradient[i] = beta (p[i] sum of y - y[i]). */
+/* Cross-entropy with a target distribution y: n numbers >= 0 that add up to 1 within 1e-4 and are 0
+ * wherever z is -inf. *loss = -sum of y ln p. Unless gradient is NULL, gradient[i] = beta (p[i] sum
+ * of y - y[i]); gradient may be z. */
 PLUCK_API pluck_status pluck_cross_entropy_soft(const float *z, size_t n, float beta,
                                                 const float *y, double *loss, float *gradient,
                                                 pluck_error *err);
@@ -149,9 +153,9 @@ PLUCK_API pluck_status pluck_cross_entropy_soft(const float *z, size_t n, float 
 /*
  * Gumbel-softmax (E. Jang, S. Gu, B. Poole, 2017; C. Maddison, A. Mnih, Y. Teh, 2017): with g[i] =
  * -ln(-ln u[i]), soft = softmax((z + g) / temperature), temperature > 0, and *index is the arg max
- * of z + g, which is an exact draw from softmax(z). Uses n numbers of rng, one for each entry, in
- * order; on failure none. soft may be z. Straight-through estimation uses the one-hot vector of
- * *index forward, and pluck_entmax_jvp(soft, v, n, 1 / temperature, 1, ...) backward.
+ * of z + g, which is an exact draw from softmax(z). Uses n numbers of rng, one for each entry in
+ * order; on failure it uses none. soft may be z. Straight-through estimation uses the one-hot
+ * vector of *index forward, and pluck_entmax_jvp(soft, v, n, 1 / temperature, 1, ...) backward.
  */
 PLUCK_API pluck_status pluck_gumbel_softmax(const float *z, size_t n, float temperature,
                                             pluck_pcg64 *rng, float *soft, size_t *index,
@@ -160,15 +164,16 @@ PLUCK_API pluck_status pluck_gumbel_softmax(const float *z, size_t n, float temp
 /*
  * Guidance
  *
- * Two rows of logits become one, for classifier-free guidance and contrastive decoding. The result
- * goes to a sampler like any other row.
+ * These functions combine two rows of logits into one, for classifier-free guidance and contrastive
+ * decoding. A sampler takes the result like any other row.
  *
- * Common to both functions: the rows have the same n_vocab and any types. out has room for n_vocab
- * floats; it may be the buffer of a row that is PLUCK_F32, and must not overlap a row otherwise. A
- * token that is -inf in one row is -inf in out. Finite results stay finite: beyond the range of
- * float they become its largest or smallest number. Each result is within 2^-24 relative of the
- * exact one, plus (1 + |scale|) 2e-6 that is the same for all tokens and so has no effect on the
- * distribution. Nothing is allocated. Results are the same bits on every instruction set.
+ * Common to both functions: the rows have the same n_vocab, and each may have any type. out has
+ * room for n_vocab floats; it may be the buffer of a row that is PLUCK_F32, and must not overlap a
+ * row otherwise. A token that is -inf in either row is -inf in out. Results beyond the range of
+ * float become its largest or its smallest finite number. Each result has a relative error of at
+ * most 2^-24, plus an absolute error of at most (1 + |scale|) 2e-6; the latter is the same for all
+ * tokens, and so has no effect on the distribution. Nothing is allocated. Results have the same
+ * bits on every instruction set.
  *
  * PLUCK_ERR_NAN: a row has NaN or +inf; the message names the row and the token. PLUCK_ERR_EMPTY:
  * no token is above -inf in both rows. PLUCK_ERR_INVALID: a buffer is NULL, the sizes differ, or a
@@ -177,21 +182,21 @@ PLUCK_API pluck_status pluck_gumbel_softmax(const float *z, size_t n, float temp
 
 /*
  * Classifier-free guidance (Sanchez et al., "Stay on topic with Classifier-Free Guidance", 2023; as
- * Hugging Face Transformers computes it): with log-softmax L of each row,
+ * Hugging Face Transformers computes it): with L the log-softmax of a row,
  *
  *     out = L(unconditional) + scale (L(conditional) - L(unconditional))
  *
- * The conditional row is computed from the whole prompt, the unconditional one without the part to
- * stress, or from a negative prompt. scale is any finite number: 1 gives the conditional row, more
- * than 1 stresses the prompt.
+ * The model computes the conditional row from the whole prompt, and the unconditional row from the
+ * prompt without the part to stress, or from a negative prompt. scale is any finite number: 1 gives
+ * the conditional row, and a number above 1 stresses that part of the prompt.
  */
 PLUCK_API pluck_status pluck_guidance_combine(pluck_logits conditional, pluck_logits unconditional,
                                               double scale, float *out, pluck_error *err);
 
 /*
  * Contrastive decoding (Li et al., "Contrastive Decoding: Open-ended Text Generation as
- * Optimization", 2022): out = ln p_expert - ln p_amateur for tokens whose probability in the expert
- * is at least alpha times its largest one, and -inf for all others. alpha is in [0, 1]. The paper
+ * Optimization", 2022): out = ln p_expert - ln p_amateur for tokens whose p_expert is at least
+ * alpha times the largest p_expert, and -inf for all other tokens. alpha is in [0, 1]. The paper
  * uses 0.1.
  */
 PLUCK_API pluck_status pluck_guidance_contrast(pluck_logits expert, pluck_logits amateur,

@@ -1,15 +1,15 @@
 /*
  * Speculative decoding (Leviathan, Kalman, Matias, "Fast Inference from Transformers via
  * Speculative Decoding", 2023; Chen et al., "Accelerating Large Language Model Decoding with
- * Speculative Sampling", 2023): a small model drafts n tokens, the target model evaluates all of
- * them at once, and each token that is then emitted has the distribution of sampling from the
- * target alone.
+ * Speculative Sampling", 2023): a small model drafts n tokens, and the target model evaluates all
+ * of them at once. Some of the drafts and one more token are then emitted, and each emitted token
+ * has the distribution that sampling from the target alone gives.
  *
- * A draft x has the probability d(x) where it was drawn, and t(x) in the target. It is accepted if
- * u d(x) < t(x), where u is uniform on [0, 1). At the first rejection the token is drawn from
- * max(t - d, 0), renormalised, and the drafts after it are void. If all drafts are accepted, the
- * target's next distribution gives one more token. So a greedy target ("temperature": 0) accepts
- * exactly the drafts that it would have chosen.
+ * A draft x has the probability d(x) in the distribution that it was drawn from, and t(x) in that
+ * of the target. The draft is accepted if u d(x) < t(x), where u is uniform on [0, 1). In place of
+ * the first rejected draft a token is drawn from max(t - d, 0), renormalised, and the drafts after
+ * it are void. If all drafts are accepted, the target's next distribution gives one more token. So
+ * a greedy target ("temperature": 0) accepts exactly the drafts that it would have chosen.
  *
  *     pluck_sampler_prompt(draft, prompt, n_prompt, &err); // and target, the same
  *     for (uint32_t i = 0; i < n; i++) {
@@ -25,16 +25,15 @@
  *     pluck_sampler_accept(draft, verdict.next, &err); // target has accepted what is emitted
  *
  * If the target's draw is gumbel and the drafts come without supports, another rule holds: a draft
- * is accepted if it is the token that the target draws. Then the emitted tokens are those of the
- * target alone.
+ * is accepted if it is the token that the target draws. Then the emitted tokens are exactly those
+ * that the target alone gives.
  *
- * Random numbers: those of position p are the numbers of (seed, stream, p) in a space of their own,
- * so a sampler may have the same seed and stream. A position that is drafted again after a
- * rejection takes the same numbers again; that does no harm, because the tokens that were emitted
- * do not depend on drafts that were void. But if the target's configuration has a random stage
- * (xtc), the drafting sampler must have a different seed or a different stream. Otherwise the
- * drafts would depend on the random numbers that the target uses, and the result would not have
- * the distribution of the target.
+ * Random numbers: position p takes the numbers of (seed, stream, p) from a space that samplers do
+ * not use, so a sampler may have the same seed and stream. A position that is drafted again after a
+ * rejection takes the same numbers again; that does no harm, because emitted tokens do not depend
+ * on void drafts. But if the target's configuration has a random stage (xtc), the drafting sampler
+ * must have a different seed or a different stream. Otherwise the drafts would depend on the random
+ * numbers that the target uses, and the result would not have the distribution of the target.
  */
 #ifndef PLUCK_SPECULATIVE_H
 #define PLUCK_SPECULATIVE_H
@@ -53,8 +52,8 @@ typedef struct pluck_support {
     uint32_t n;
 } pluck_support;
 
-/* n >= 0 drafted tokens, and the distributions that they were drawn from. supports NULL: the drafts
- * were certain, found by a look-up or chosen by a greedy model. */
+/* n >= 0 drafted tokens, and the distribution that each was drawn from. supports NULL: every draft
+ * had the probability 1, because it was found by a look-up or chosen by a greedy model. */
 typedef struct pluck_drafts {
     const pluck_token *tokens;
     const pluck_support *supports;
@@ -67,7 +66,7 @@ typedef struct pluck_verdict {
     pluck_token next; /* replaces the first rejected draft, or follows the last one */
 } pluck_verdict;
 
-/* A seed, a stream, and working memory: 12 bytes per token of the vocabulary. */
+/* Has a seed, a stream, and working memory of 12 bytes per token of the vocabulary. */
 typedef struct pluck_speculation pluck_speculation;
 
 /* n_vocab is in [1, PLUCK_MAX_VOCAB]. On failure *out is NULL. */
@@ -78,11 +77,11 @@ PLUCK_API pluck_status pluck_speculation_create(pluck_speculation **out, uint32_
 PLUCK_API void pluck_speculation_destroy(pluck_speculation **speculation);
 
 /*
- * Decides on n drafts. position is that of the first draft: the number of tokens before it. targets
- * are n + 1 distributions: number i is the target's after i drafts. Those after the first rejected
- * draft are not read. The time grows with the sizes of the supports that are read, not with the
- * vocabulary, and nothing is allocated. The call does not change what later calls give: the same
- * arguments always give the same verdict.
+ * Decides which of n drafts are accepted. position is that of the first draft, which is the number
+ * of tokens before it. targets has n + 1 distributions: targets[i] is the distribution of the
+ * target model after i drafts. Distributions after the first rejected draft are not read. The time
+ * grows with the sizes of the supports that are read, not with the vocabulary, and nothing is
+ * allocated. Calls do not influence each other: the same arguments always give the same verdict.
  *
  * PLUCK_ERR_INVALID for a token outside the vocabulary, for a probability that is negative or not
  * finite, and for a draft that has no probability in its own support. PLUCK_ERR_EMPTY for a target
@@ -94,14 +93,15 @@ PLUCK_API pluck_status pluck_speculation_verify(pluck_speculation *speculation, 
                                                 pluck_verdict *verdict, pluck_error *err);
 
 /*
- * The same from the target's logits, a matrix of n + 1 rows, and from its sampler, which is at the
- * position of the first draft, has the same vocabulary, and can rewind n tokens (max_rewind). The
- * distribution at each position is the sampler's after the drafts before it, so that penalties, DRY
- * and everything else that looks back see these drafts. The sampler accepts the tokens that are
+ * Decides as pluck_speculation_verify() does, from the logits of the target, a matrix of n + 1
+ * rows, and from its sampler. The sampler is at the position of the first draft, has the vocabulary
+ * of the speculation, and can rewind n tokens (max_rewind). The distribution at each position is
+ * the final distribution of the sampler after the drafts before that position, so that penalties,
+ * dry and all other stages that look back see these drafts. The sampler accepts the tokens that are
  * emitted, and a draw that learns from its tokens (mirostat, adaptive_p) learns from them as if it
- * had drawn them: its state is that of sampling alone.
+ * had drawn them: its state becomes what it would be without speculation.
  *
- * pluck_sampler_rewind(target, n_accepted + 1) undoes the step. On failure the sampler is
+ * pluck_sampler_rewind(target, verdict->n_accepted + 1) undoes the step. On failure the sampler is
  * unchanged.
  */
 PLUCK_API pluck_status pluck_speculation_step(pluck_speculation *speculation, pluck_sampler *target,
