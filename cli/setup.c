@@ -38,7 +38,8 @@ int read_file(const char *path, size_t limit, char **text, size_t *n)
         *n += got > 0 ? (size_t)got : 0;
         (*text)[*n] = '\0';
         if (*n > limit)
-            code = complain(EXIT_DATA, "%s: is larger than %zu bytes", name, limit);
+            code = complain(EXIT_DATA, "%s: is larger than %zu bytes, the limit for this input",
+                            name, limit);
     }
     if (fd > STDIN_FILENO)
         close(fd);

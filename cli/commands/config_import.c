@@ -114,7 +114,7 @@ static const flag flags[] = {
      .help = "engine that the configuration is for (default: auto, by its keys or its form)"},
     FLAG_GROUP(format_flag, import_flags, format),
     {FLAG(SWITCH, "quiet", import_flags, call.is_quiet), .letter = 'q',
-     .help = "print only the keys that were refused"},
+     .help = "print on standard error only the keys that were refused"},
     FLAG_END,
 };
 

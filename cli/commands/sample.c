@@ -525,8 +525,8 @@ static const flag flags[] = {
      .help = "treat the rows as consecutive positions of one text: each drawn token joins the "
              "history that penalties count, and all rows draw from one stream (see --stream)"},
     {FLAG(CHOICE, "axes", sample_flags, axes), .value = "none|step,batch|batch,step",
-     .help = "with --sequence: the two axes of the rows; each text of the batch is a sequence "
-             "and has its own stream (default: none)"},
+     .help = "with --sequence: the order of the two axes of the rows; each text of the batch is a "
+             "sequence and has its own stream (default: none, all rows are one text)"},
     {FLAG(COUNT, "stream", sample_flags, stream), .value = "S", .max = UINT64_MAX,
      .help = "with --sequence: stream of the seed that the first text uses (default: 0)"},
     FLAG_GROUP(threads_flag, sample_flags, threads),
@@ -548,8 +548,8 @@ static const flag flags[] = {
     {FLAG(OUTPUT, "kept", sample_flags, kept),
      .help = "write the tokens that the stages keep of each row to FILE, an .npz file"},
     {FLAG(INPUT, "mask", sample_flags, mask),
-     .help = "allow each row the tokens that a FILE of --kept has for it, in place of the stages "
-             "that truncate"},
+     .help = "allow for each row only the tokens that FILE, written by --kept, has for it; the "
+             "stages that truncate do not run"},
     FLAG_GROUP(quiet_flag, sample_flags, call),
     FLAG_GROUP(prompt_flag, sample_flags, prompt_tokens),
     FLAG_GROUP(isa_flag, sample_flags, isa),

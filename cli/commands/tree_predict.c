@@ -407,7 +407,8 @@ static const flag flags[] = {
     {FLAG(COUNT, "seed", predict_flags, seed), .max = UINT64_MAX,
      .help = "with --sample: the seed; line or row r, counted from 0, uses stream r (default: 0)"},
     {FLAG(SWITCH, "compat", predict_flags, compat),
-     .help = "use fastText's own arithmetic, which adds 1e-5 inside each logarithm"},
+     .help = "print the probabilities that fastText prints: its arithmetic adds 1e-5 inside each "
+             "logarithm"},
     {FLAG(TEXT, "label-prefix", predict_flags, head.label_prefix), .value = "TEXT",
      .help = "text that labels begin with (default: __label__)"},
     FLAG_GROUP(threads_flag, predict_flags, threads),

@@ -46,7 +46,7 @@ static int take_tree(tree_report *r)
     if (flags->call.n_words == 0) {
         pluck_error err;
         if (r->n_counts > PLUCK_MAX_VOCAB)
-            return complain(EXIT_DATA, "%s: holds %zu counts, at most %u are allowed",
+            return complain(EXIT_DATA, "%s: has %zu counts; expected at most %u, one per token",
                             flags->counts, r->n_counts, (unsigned)PLUCK_MAX_VOCAB);
         pluck_status status =
             pluck_tree_create_huffman(&r->built, r->counts, (uint32_t)r->n_counts, NULL, &err);

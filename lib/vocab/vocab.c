@@ -284,7 +284,9 @@ static pluck_status read_source(plk_vocab *v, plk_source *source, const char *na
     if (!is_added && plk_vocab_is_gguf(source->bytes, (size_t)source->size_bytes))
         return plk_vocab_read_gguf(v, name, source->bytes, (size_t)source->size_bytes, err);
     if (source->size_bytes > LIMIT_BYTES)
-        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: is larger than %zu bytes", name, LIMIT_BYTES);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: is larger than %zu bytes, the limit for a vocabulary", name,
+                        LIMIT_BYTES);
     size_t n = (size_t)source->size_bytes;
     char *text = plk_alloc(&v->allocator, n + 1, 1);
     if (!text)
@@ -313,7 +315,7 @@ static pluck_status finish(plk_vocab *v, const char *name, plk_encoding encoding
                            pluck_status status, pluck_error *err)
 {
     if (status == PLUCK_OK && v->n == 0)
-        status = plk_fail(err, PLUCK_ERR_FORMAT, "%s: holds no token", name);
+        status = plk_fail(err, PLUCK_ERR_FORMAT, "%s: holds no token; expected at least one", name);
     if (status == PLUCK_OK && !decode(v, encoding == PLK_ENCODING_AUTO ? v->encoding : encoding))
         status = plk_fail_nomem(err, v->n_bytes);
     if (status != PLUCK_OK)

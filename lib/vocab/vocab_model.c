@@ -149,7 +149,7 @@ static void read_tokens(reader *r)
             return;
         total += (size_t)length;
         if (length >= MAX_TEXT_BYTES)
-            (void)fail(r, "a token of 65536 bytes or more");
+            (void)fail(r, "a token of 65536 bytes or more; expected less");
         else if (total > MAX_TEXTS_BYTES)
             (void)fail(r, "the texts of the tokens are longer than 256 MiB");
         else if (!plk_vocab_set(r->v, id, text, (size_t)length, false))
@@ -233,8 +233,10 @@ static pluck_status apply(reader *r)
 {
     plk_vocab *v = r->v;
     if (!r->has_tokens)
-        return plk_fail(r->err, PLUCK_ERR_FORMAT, "%s: its metadata has no tokenizer.ggml.tokens",
-                        r->name);
+        return plk_fail(
+            r->err, PLUCK_ERR_FORMAT,
+            "%s: its metadata has no tokenizer.ggml.tokens; give a GGUF file with a vocabulary",
+            r->name);
     if (r->n_types > 0 && r->n_types != v->n)
         return plk_fail(r->err, PLUCK_ERR_FORMAT,
                         "%s: has %u tokens, but %zu types of tokens; expected one type per token",
