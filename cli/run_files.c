@@ -138,7 +138,7 @@ static int refuse_output(const run_files *files, size_t index)
     const written *w = &files->outputs[index];
     for (size_t i = 0; i < index; i++)
         if (is_one_file(&files->outputs[i], w))
-            return complain(EXIT_USAGE, "%s and %s: are the same file; each output needs its own",
+            return complain(EXIT_USAGE, "%s and %s are the same file; each output needs its own",
                             files->outputs[i].path, w->path);
     return EXIT_DONE;
 }

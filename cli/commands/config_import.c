@@ -111,7 +111,7 @@ static const flag flags[] = {
     {FLAG(CHOICE, "from", import_flags, from),
      .value =
          "auto|huggingface|llama.cpp|vllm|openai|text-generation-webui|koboldcpp|ollama|exllamav3",
-     .help = "engine that the configuration is for (default: auto, by its keys or its form)"},
+     .help = "engine that FILE was written for (default: auto, by the keys or the form of FILE)"},
     FLAG_GROUP(format_flag, import_flags, format),
     {FLAG(SWITCH, "quiet", import_flags, call.is_quiet), .letter = 'q',
      .help = "print on standard error only the keys that were refused"},

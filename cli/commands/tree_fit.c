@@ -405,7 +405,8 @@ static int train(training *t)
                 return code;
             complain(
                 EXIT_DONE,
-                "interrupted; what is learned is in %s. The same command with --resume continues",
+                "interrupted; what is learned is in %s. To continue, give the same command with "
+                "--resume (in the place of --overwrite)",
                 t->checkpoint.path);
             output_close(&t->out, true);
             /* As the parent expects. */

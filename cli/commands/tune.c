@@ -89,8 +89,8 @@ static const flag flags[] = {
              "printed and in the one that --truncate adds (default: 0.99)"},
     {FLAG(CHOICE, "truncate", tune_flags, tuning.truncate),
      .value = "none|top_p|min_p|top_k|top_n_sigma",
-     .help = "add the tightest setting of this stage that keeps enough targets to the "
-             "configuration (default: none)"},
+     .help = "add this stage to the configuration, with its tightest setting that keeps the part "
+             "of the targets that --keep says (default: none)"},
     {FLAG(SWITCH, "no-curves", tune_flags, tuning.no_curves),
      .help = "print no table of truncations, and skip the pass that sorts every row"},
     FLAG_GROUP(threads_flag, tune_flags, tuning.threads),

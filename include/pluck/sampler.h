@@ -235,7 +235,8 @@ PLUCK_API pluck_status pluck_sampler_distribution(pluck_sampler *sampler, pluck_
                                                   uint32_t *n_total, pluck_error *err);
 
 /* *logprob becomes ln p(token) in the distribution that kind names. It is -INFINITY if the token is
- * banned or removed there. Rounded to float, the final one is what a draw of the token reports. */
+ * banned or removed there. For PLUCK_LOGPROB_FINAL, *logprob rounded to float is the logprob of a
+ * pluck_draw of this token. */
 PLUCK_API pluck_status pluck_sampler_logprob(pluck_sampler *sampler, pluck_logits logits,
                                              pluck_logprob_kind kind, pluck_token token,
                                              double *logprob, pluck_error *err);

@@ -50,7 +50,7 @@ static const sampler_name sampler_names[] = {
 };
 enum { N_NAMES = sizeof sampler_names / sizeof *sampler_names };
 
-static const char mirostat_note[] = "mirostat takes the place of this sampler";
+static const char mirostat_note[] = "has no effect while mirostat is on";
 static const char absent_note[] = "its sampler is not among \"samplers\"";
 
 /* Why a stage's keys have no effect; NULL: they have. */

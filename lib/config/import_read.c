@@ -435,8 +435,8 @@ void plk_import_bias_map(plk_import *import, const plk_import_rule *rule, const 
         if (!token_of_key(plk_json_key(item), &token)) {
             import->n_biases = n_before;
             plk_import_say(import, PLUCK_IMPORT_REFUSED,
-                           "'%.24s' is not a token id; %s takes ids only", plk_json_key(item),
-                           import->importer->title);
+                           "'%.24s' is not a token id, and %s takes ids only; no bias is used",
+                           plk_json_key(item), import->importer->title);
             return;
         }
         double value = plk_import_number_of(import, item);

@@ -77,7 +77,7 @@ class Tree(CommandCase):
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=120)
         self.assertEqual(process.returncode, -signal.SIGINT, errors)
-        self.assertIn(b"The same command with --resume continues", errors)
+        self.assertIn(b"To continue, give the same command with --resume", errors)
         self.assertNotIn("part.safetensors", self.names())
         self.assertIn("part.safetensors.checkpoint", self.names())
         self.run_line(f"pluck {FIT} -o part.safetensors --resume --threads 3")
