@@ -78,6 +78,17 @@ JSON_LINES = [
     ' {"target": -1, "logits": [12345678901234567890.5e-10, 1e-400, 1e400]} \r\n \n',
 ]
 
+# One mistake each.
+BAD_JSON_LINES = [
+    '{"logits": [1, 2, 3], "logits": [1, 2, 3]}', '{"logits": 3}', '{"logits": [1 2]}',
+    '{"logits": []}', '{"logits": [1, 2, 3]} x', '{"logits": [1, 2, 3], "target": 9}',
+    '{"target": 1, "target": 2}', '{"target": "a", "logits": [1, 2, 3]}', '{"x": 1}', "[1, 2]",
+    '{"logprobs": {"0": -1, "0": -2}}', '{"logprobs": {"0" -1}}', '{"logprobs": {}}',
+    '{"logprobs": {"0": -1 "1": 2}}', '{"logprobs": {"77": -1}}', '{"logprobs": {"a": -1}}',
+    '{"logits" [1]}', '{"logits": [1, 2, 3], }', '{"logits": [1, "2", 3]}', " \n\n",
+    '{"logits": [1, 2, 3]}\n{"logits": [1, 2]}', '{"logits": [1, 2, 3]}\n{"logprobs": {"5": 1}}',
+]
+
 
 JSON_TEXTS = [
     "[[1, 2, null], [3, -4.5, 1e2]]", '{"logits":\n[[[1, 2]], [[3, 4]]], "targets": [[1], [-1]]}',
@@ -145,7 +156,12 @@ def seeds():
         yield seed(gzip.compress(content, mtime=0))
     yield seed(llama_kl(4, 3, 2))
     yield seed(llama_kl(7, 6, 1), LLAMA_KL)
-    for lines in JSON_LINES:
+    yield seed(llama_kl(4, 3, 2)[:-3])
+    yield seed(llama_kl(4, 3, 2) + b"xyz")
+    for numbers in ((2, 3, 2), (4, 0, 2), (4, 3, 0), (4, 3, 1 << 30), (-1, -1, -1)):
+        yield seed(b"_logits_" + struct.pack("<iii", *numbers) + bytes(64), LLAMA_KL)
+    yield seed(b"_logits", LLAMA_KL)
+    for lines in JSON_LINES + BAD_JSON_LINES:
         yield seed(lines.encode(), raw_n_vocab=3)
         yield seed(lines.encode(), JSONL)
     for text in JSON_TEXTS:
