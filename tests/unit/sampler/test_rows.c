@@ -6,7 +6,7 @@
  * them, rows without a sampler, rows that fail, too little room for what is kept. Rows without
  * samplers are compared with new samplers.
  *
- * PLUCK_BATCHES=1000000 runs so many random batches.
+ * PLUCK_BATCHES=1000000 runs a million random batches.
  */
 #include "support/cases.h"
 #include "support/output_cases.h"
