@@ -1,11 +1,13 @@
 /*
- * Every value is kept, 8 bytes a measure and row, since quantiles need them all.
- *
  * pluck compare: two dumps row by row, or one dump under two configurations. A side is a dump and,
  * if it has a configuration, a sampler, whose exact distribution takes the place of the row: the
  * logarithms of its probabilities, -inf for what it removed.
+ *
+ * What was found out about each row is kept, about 100 bytes, since quantiles need all values. Sums
+ * are exact, so that the summary does not depend on the order of the rows.
  */
 #include "commands/compare.h"
+#include "base/exact_sum.h"
 #include "base/scalar_math.h"
 #include "setup.h"
 
@@ -17,135 +19,154 @@
 #include <stdlib.h>
 #include <string.h>
 
-const double quantile_levels[N_QUANTILES] = {0.0, 0.01, 0.05, 0.5, 0.95, 0.99, 0.999, 1.0};
-
-static bool append(series *s, double value)
-{
-    if (!grow(&s->values, &s->capacity, s->n + 1, sizeof value))
-        return false;
-    s->values[s->n++] = value;
-    s->n_infinite += isinf(value) != 0;
-    return true;
-}
-
-/* Whether x comes before y: the larger divergence, then the larger variation, then the first row.
- * */
-static bool is_worse(const worst_row *x, const worst_row *y)
-{
-    if (x->c.kl_ab != y->c.kl_ab)
-        return x->c.kl_ab > y->c.kl_ab;
-    if (x->c.total_variation != y->c.total_variation)
-        return x->c.total_variation > y->c.total_variation;
-    return x->row < y->row;
-}
-
-static bool add_worst(comparison *all, const worst_row *row)
-{
-    size_t most = (size_t)all->flags->worst;
-    if (most == 0)
-        return true;
-    if (!all->worst)
-        all->worst = calloc(most + 1, sizeof *all->worst);
-    if (!all->worst)
-        return false;
-    size_t at = all->n_worst;
-    for (; at > 0 && is_worse(row, &all->worst[at - 1]); at--)
-        all->worst[at] = all->worst[at - 1];
-    all->worst[at] = *row;
-    all->n_worst += all->n_worst < most;
-    return true;
-}
+static const double quantile_levels[N_QUANTILES] = {0.0, 0.01, 0.05, 0.5, 0.95, 0.99, 0.999, 1.0};
 
 bool comparison_add(comparison *all, uint64_t row, pluck_token target, const pluck_comparison *c)
 {
-    worst_row candidate = {row, target, *c};
-    bool added =
-        append(&all->measures[MEASURE_KL_AB], c->kl_ab) &&
-        append(&all->measures[MEASURE_KL_BA], c->kl_ba) &&
-        append(&all->measures[MEASURE_VARIATION], c->total_variation) &&
-        append(&all->measures[MEASURE_KEPT_A], c->kept_a) &&
-        append(&all->measures[MEASURE_KEPT_B], c->kept_b) &&
-        (isnan(c->rank_correlation) || append(&all->measures[MEASURE_RANKS], c->rank_correlation));
-    if (added && target != PLUCK_NO_TOKEN)
-        added = append(&all->measures[MEASURE_TARGET], plk_exp(-c->nll_b) - plk_exp(-c->nll_a)) &&
-                append(&all->nll_a, c->nll_a) && append(&all->nll_b, c->nll_b) &&
-                append(&all->nll_change,
-                       isinf(c->nll_a) && isinf(c->nll_b) ? 0.0 : c->nll_b - c->nll_a);
-    if (target != PLUCK_NO_TOKEN) {
-        all->top_probs[0] += c->top_prob_a;
-        all->top_probs[1] += c->top_prob_b;
-        all->n_correct[0] += c->top_a == target;
-        all->n_correct[1] += c->top_b == target;
-    }
-    all->n_rows++;
-    all->n_same_top += c->top_a == c->top_b;
-    return added && add_worst(all, &candidate);
+    if (!grow(&all->rows, &all->capacity, all->n_rows + 1, sizeof *all->rows))
+        return false;
+    all->rows[all->n_rows++] = (compared_row){.row = row,
+                                              .kl_ab = c->kl_ab,
+                                              .kl_ba = c->kl_ba,
+                                              .total_variation = c->total_variation,
+                                              .rank_correlation = c->rank_correlation,
+                                              .kept_a = c->kept_a,
+                                              .kept_b = c->kept_b,
+                                              .nll_a = c->nll_a,
+                                              .nll_b = c->nll_b,
+                                              .top_prob_a = c->top_prob_a,
+                                              .top_prob_b = c->top_prob_b,
+                                              .top_a = c->top_a,
+                                              .top_b = c->top_b,
+                                              .target = target};
+    return true;
 }
 
-/* Two passes: the mean first, then squares of what differs from it. */
-static void find_moments(series *s)
+/* The larger divergence comes first, then the larger variation, then the first row. */
+static int worse_first(const void *left, const void *right)
 {
-    double sum = 0.0, squares = 0.0, around = 0.0;
-    double n = (double)s->n;
-    for (size_t i = 0; i < s->n; i++) {
-        sum += s->values[i];
-        squares += s->values[i] * s->values[i];
-    }
-    s->mean = s->n > 0 ? sum / n : (double)NAN;
-    s->root_mean_square = s->n > 0 ? sqrt(squares / n) : (double)NAN;
-    for (size_t i = 0; i < s->n; i++)
-        around += (s->values[i] - s->mean) * (s->values[i] - s->mean);
-    s->error = s->n > 1 ? sqrt(around / (n * (n - 1.0))) : (double)NAN;
+    const compared_row *x = left, *y = right;
+    if (x->kl_ab != y->kl_ab)
+        return x->kl_ab > y->kl_ab ? -1 : 1;
+    if (x->total_variation != y->total_variation)
+        return x->total_variation > y->total_variation ? -1 : 1;
+    return x->row < y->row ? -1 : x->row > y->row;
 }
 
-static double correlation(const series *x, const series *y)
+/* NaN: the row has no such value. */
+static double value_of(const compared_row *r, measure m)
 {
-    double xx = 0.0, yy = 0.0, xy = 0.0;
-    for (size_t i = 0; i < x->n; i++) {
-        double dx = x->values[i] - x->mean, dy = y->values[i] - y->mean;
-        xx += dx * dx;
-        yy += dy * dy;
-        xy += dx * dy;
-    }
-    return xx > 0.0 && yy > 0.0 ? xy / sqrt(xx * yy) : (double)NAN;
+    const double values[] = {
+        [MEASURE_KL_AB] = r->kl_ab,
+        [MEASURE_KL_BA] = r->kl_ba,
+        [MEASURE_VARIATION] = r->total_variation,
+        [MEASURE_RANKS] = r->rank_correlation,
+        [MEASURE_TARGET] = plk_exp(-r->nll_b) - plk_exp(-r->nll_a),
+        [MEASURE_KEPT_A] = r->kept_a,
+        [MEASURE_KEPT_B] = r->kept_b,
+        [MEASURE_NLL_A] = r->nll_a,
+        [MEASURE_NLL_B] = r->nll_b,
+        [MEASURE_NLL_CHANGE] = isinf(r->nll_a) && isinf(r->nll_b) ? 0.0 : r->nll_b - r->nll_a,
+    };
+    return values[m];
 }
 
+/* -0 before 0, so that equal values are the same value. */
 static int compare_values(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+    return x == y ? (signbit(y) != 0) - (signbit(x) != 0) : (x > y) - (x < y);
 }
 
-void comparison_finish(comparison *all)
+/* Of n >= 1 values in ascending order. */
+static double quantile(const double *values, size_t n, double level)
 {
-    find_moments(&all->nll_a);
-    find_moments(&all->nll_b);
-    find_moments(&all->nll_change);
-    all->nll_correlation = correlation(&all->nll_a, &all->nll_b);
-    for (size_t i = 0; i < N_MEASURES; i++) {
-        find_moments(&all->measures[i]);
-        if (all->measures[i].n > 0)
-            qsort(all->measures[i].values, all->measures[i].n, sizeof(double), compare_values);
+    double place = level * (double)(n - 1);
+    size_t below = (size_t)place, above = below + 1 < n ? below + 1 : below;
+    double part = place - (double)below, low = values[below], high = values[above];
+    return part == 0.0 || low == high ? low : low + part * (high - low);
+}
+
+/* values has room for one per row. Two passes: the mean first, then squares of what differs from
+ * it. */
+static void find_series(comparison *all, measure m, double *values)
+{
+    series *s = &all->measures[m];
+    plk_exact_sum sum = {.n_nan = 0}, squares = {.n_nan = 0}, around = {.n_nan = 0};
+    size_t n = 0;
+    for (size_t i = 0; i < all->n_rows; i++) {
+        double value = value_of(&all->rows[i], m);
+        if (isnan(value))
+            continue;
+        values[n++] = value;
+        s->n_infinite += isinf(value) != 0;
+        plk_exact_sum_add(&sum, value);
+        plk_exact_sum_add_product(&squares, value, value);
     }
+    double count = (double)n;
+    s->n = n;
+    s->mean = n > 0 ? plk_exact_sum_value(&sum) / count : (double)NAN;
+    s->root_mean_square = n > 0 ? sqrt(plk_exact_sum_value(&squares) / count) : (double)NAN;
+    for (size_t i = 0; i < n; i++)
+        plk_exact_sum_add_product(&around, values[i] - s->mean, values[i] - s->mean);
+    s->error = n > 1 ? sqrt(plk_exact_sum_value(&around) / (count * (count - 1.0))) : (double)NAN;
+    qsort(values, n, sizeof *values, compare_values);
+    for (size_t i = 0; n > 0 && i < N_QUANTILES; i++)
+        s->quantiles[i] = quantile(values, n, quantile_levels[i]);
+}
+
+/* Of the rows with a target: how the losses of a and b go together, and how sure and how right both
+ * are. */
+static void find_targets(comparison *all)
+{
+    plk_exact_sum xx = {.n_nan = 0}, yy = {.n_nan = 0}, xy = {.n_nan = 0};
+    plk_exact_sum top_probs[2] = {{.n_nan = 0}, {.n_nan = 0}};
+    uint64_t n_correct[2] = {0, 0};
+    for (const compared_row *r = all->rows; r < all->rows + all->n_rows; r++) {
+        if (r->target == PLUCK_NO_TOKEN)
+            continue;
+        double dx = r->nll_a - all->measures[MEASURE_NLL_A].mean;
+        double dy = r->nll_b - all->measures[MEASURE_NLL_B].mean;
+        plk_exact_sum_add_product(&xx, dx, dx);
+        plk_exact_sum_add_product(&yy, dy, dy);
+        plk_exact_sum_add_product(&xy, dx, dy);
+        plk_exact_sum_add(&top_probs[0], r->top_prob_a);
+        plk_exact_sum_add(&top_probs[1], r->top_prob_b);
+        n_correct[0] += r->top_a == r->target;
+        n_correct[1] += r->top_b == r->target;
+    }
+    double x = plk_exact_sum_value(&xx), y = plk_exact_sum_value(&yy);
+    double n = (double)all->measures[MEASURE_NLL_A].n;
+    all->nll_correlation =
+        x > 0.0 && y > 0.0 ? plk_exact_sum_value(&xy) / sqrt(x * y) : (double)NAN;
+    for (size_t i = 0; i < 2; i++) {
+        all->confidence[i] = plk_exact_sum_value(&top_probs[i]) / n;
+        all->accuracy[i] = (double)n_correct[i] / n;
+    }
+}
+
+bool comparison_finish(comparison *all)
+{
+    double *values = calloc(all->n_rows + 1, sizeof *values);
+    if (!values)
+        return false;
+    for (measure m = 0; m < N_MEASURES; m++)
+        find_series(all, m, values);
+    free(values);
+    find_targets(all);
+    for (size_t i = 0; i < all->n_rows; i++)
+        all->n_same_top += all->rows[i].top_a == all->rows[i].top_b;
+    uint64_t most = all->flags->worst;
+    if (most > 0)
+        qsort(all->rows, all->n_rows, sizeof *all->rows, worse_first);
+    all->n_worst = most < all->n_rows ? (size_t)most : all->n_rows;
+    return true;
 }
 
 void comparison_free(comparison *all)
 {
-    for (size_t i = 0; i < N_MEASURES; i++)
-        free(all->measures[i].values);
-    free(all->nll_a.values);
-    free(all->nll_b.values);
-    free(all->nll_change.values);
-    free(all->worst);
+    free(all->rows);
     texts_close(&all->texts);
-}
-
-double series_quantile(const series *s, double level)
-{
-    double place = level * (double)(s->n - 1);
-    size_t below = (size_t)place, above = below + 1 < s->n ? below + 1 : below;
-    double part = place - (double)below, low = s->values[below], high = s->values[above];
-    return part == 0.0 || low == high ? low : low + part * (high - low);
 }
 
 #define RELEASE_INTERVAL 64 /* rows after which pages of the dumps are given back */
@@ -402,12 +423,11 @@ static void doubt_side(run *r)
     comparison *all = &r->all;
     size_t i = !r->sides[0].sampler ? 0 : 1;
     const side *s = &r->sides[i];
-    double n = (double)all->nll_a.n;
-    target_facts facts = {.rows = all->nll_a.n,
+    target_facts facts = {.rows = all->measures[MEASURE_NLL_A].n,
                           .n_vocab = all->n_vocab,
-                          .nll = i == 0 ? all->nll_a.mean : all->nll_b.mean,
-                          .confidence = all->top_probs[i] / n,
-                          .accuracy = (double)all->n_correct[i] / n};
+                          .nll = all->measures[i == 0 ? MEASURE_NLL_A : MEASURE_NLL_B].mean,
+                          .confidence = all->confidence[i],
+                          .accuracy = all->accuracy[i]};
     if (s->sampler || !doubt_targets(&facts, all->warning))
         return;
     const targets *truth = &r->sides[s->known.is_known ? i : 0].known;
@@ -439,8 +459,9 @@ static int run_compare(const void *given)
         code = output_open(&r.out, flags->output);
     if (code == EXIT_DONE)
         code = compare_rows(&r);
+    if (code == EXIT_DONE && !comparison_finish(&r.all))
+        code = complain_memory();
     if (code == EXIT_DONE) {
-        comparison_finish(&r.all);
         doubt_side(&r);
         if (flags->format == FORMAT_JSON)
             compare_print_json(&r.all, &r.out);

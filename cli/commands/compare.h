@@ -20,6 +20,14 @@ typedef struct compare_flags {
     int format;
 } compare_flags;
 
+/* What the summary needs of a row. */
+typedef struct compared_row {
+    uint64_t row;
+    double kl_ab, kl_ba, total_variation, rank_correlation;
+    double kept_a, kept_b, nll_a, nll_b, top_prob_a, top_prob_b;
+    pluck_token top_a, top_b, target;
+} compared_row;
+
 typedef enum measure {
     MEASURE_KL_AB,
     MEASURE_KL_BA,
@@ -28,55 +36,47 @@ typedef enum measure {
     MEASURE_TARGET, /* change of the target's probability, b less a */
     MEASURE_KEPT_A, /* the mass of a on tokens that b allows */
     MEASURE_KEPT_B,
+    N_LISTED, /* those above are lines of the summary */
+    MEASURE_NLL_A = N_LISTED,
+    MEASURE_NLL_B,
+    MEASURE_NLL_CHANGE, /* b less a */
     N_MEASURES
 } measure;
 
-/* The values of one measure, in the order of the rows until they are sorted. */
-typedef struct series {
-    double *values;
-    size_t n, capacity;
-    size_t n_infinite;
-    double mean,
-        error; /* of all values: infinite if one is; error: the standard error of the mean */
-    double root_mean_square;
-} series;
+enum { N_QUANTILES = 8 };
 
-typedef struct worst_row {
-    uint64_t row;
-    pluck_token target;
-    pluck_comparison c;
-} worst_row;
+/* The values of one measure: of the rows that have one. The mean is infinite if a value is; error
+ * is its standard error. */
+typedef struct series {
+    uint64_t n, n_infinite;
+    double mean, error, root_mean_square;
+    double quantiles[N_QUANTILES]; /* as quantile_levels says; not set if n is 0 */
+} series;
 
 typedef struct comparison {
     const compare_flags *flags;
     const char *name_a, *name_b;
     uint32_t n_vocab;
-    uint64_t n_rows, n_same_top;
-    series measures[N_MEASURES];
-    series nll_a, nll_b, nll_change; /* of the rows with a target; change: b less a */
-    double nll_correlation;
-    double top_probs[2];       /* sums over these rows of the largest probability, of a and of b */
-    uint64_t n_correct[2];     /* of these rows, those whose target has it */
-    char warning[DOUBT_BYTES]; /* empty: none */
-    worst_row *worst;          /* the largest KL(a || b) first */
-    size_t n_worst;
+    compared_row *rows;
+    size_t n_rows, capacity;
     token_texts texts;
-} comparison;
 
-#define N_QUANTILES 8
-extern const double quantile_levels[N_QUANTILES];
+    /* What comparison_finish() finds out. */
+    uint64_t n_same_top;
+    series measures[N_MEASURES];
+    double nll_correlation;
+    double confidence[2], accuracy[2]; /* of a and of b: means over the rows with a target */
+    size_t n_worst;                    /* of the first rows, which are those that differ most */
+    char warning[DOUBT_BYTES];         /* empty: none */
+} comparison;
 
 /* Takes in a row. false: memory ran out. */
 bool comparison_add(comparison *all, uint64_t row, pluck_token target, const pluck_comparison *c);
 
-/* After the last row. */
-void comparison_finish(comparison *all);
+/* After the last row. false: memory ran out. */
+bool comparison_finish(comparison *all);
 
 void comparison_free(comparison *all);
-
-/* The value that a part of the values is not above, by linear interpolation; level in [0, 1], the
- * series sorted and not empty. */
-double series_quantile(const series *s, double level);
 
 /* The summary. */
 void compare_print_text(const comparison *all, output *out);

@@ -10,7 +10,7 @@
 static const struct {
     const char *name; /* in JSON */
     const char *title;
-} titles[N_MEASURES] = {
+} titles[N_LISTED] = {
     {"kl_ab", "KL(A || B), nats"},
     {"kl_ba", "KL(B || A), nats"},
     {"total_variation", "total variation"},
@@ -52,7 +52,7 @@ static void print_measures(const comparison *all, output *out)
     };
     output_char(out, '\n');
     table t = table_begin(out, columns, sizeof columns / sizeof *columns, "", "");
-    for (measure i = 0; i < N_MEASURES; i++) {
+    for (measure i = 0; i < N_LISTED; i++) {
         const series *s = &all->measures[i];
         if (!is_worth_a_line(all, i))
             continue;
@@ -63,7 +63,7 @@ static void print_measures(const comparison *all, output *out)
         else
             table_word(&t, "");
         for (size_t k = 0; k < N_QUANTILES; k++)
-            table_number(&t, series_quantile(s, quantile_levels[k]));
+            table_number(&t, s->quantiles[k]);
         table_end_row(&t);
     }
 }
@@ -72,7 +72,8 @@ static void print_perplexity(output *out, const char *title, const series *nll)
 {
     output_printf(out, "%-20s %11.4f", title, plk_exp(nll->mean));
     if (nll->n_infinite > 0)
-        output_printf(out, ": %zu of %zu targets are banned", nll->n_infinite, nll->n);
+        output_printf(out, ": %llu of %llu targets are banned", (unsigned long long)nll->n_infinite,
+                      (unsigned long long)nll->n);
     else if (isfinite(nll->error))
         output_printf(out, " +- %.4f", plk_exp(nll->mean) * nll->error);
     output_char(out, '\n');
@@ -80,10 +81,11 @@ static void print_perplexity(output *out, const char *title, const series *nll)
 
 static void print_targets(const comparison *all, output *out)
 {
-    const series *change = &all->nll_change;
-    output_printf(out, "\n%-20s %11llu rows\n", "with a target", (unsigned long long)all->nll_a.n);
-    print_perplexity(out, "perplexity A", &all->nll_a);
-    print_perplexity(out, "perplexity B", &all->nll_b);
+    const series *a = &all->measures[MEASURE_NLL_A];
+    const series *change = &all->measures[MEASURE_NLL_CHANGE];
+    output_printf(out, "\n%-20s %11llu rows\n", "with a target", (unsigned long long)a->n);
+    print_perplexity(out, "perplexity A", a);
+    print_perplexity(out, "perplexity B", &all->measures[MEASURE_NLL_B]);
     if (isfinite(change->mean)) {
         print_perplexity(out, "B / A", change);
         output_printf(out, "%-20s %11.6f", "ln(B / A)", change->mean);
@@ -120,15 +122,15 @@ static void print_worst(const comparison *all, output *out)
     output_char(out, '\n');
     table t = table_begin(out, columns, 4, "", "");
     for (size_t i = 0; i < all->n_worst; i++) {
-        const worst_row *w = &all->worst[i];
+        const compared_row *w = &all->rows[i];
         table_count(&t, w->row);
-        table_number(&t, has_kl ? w->c.kl_ab : w->c.kept_a);
-        table_number(&t, w->c.total_variation);
-        print_token(all, out, w->c.top_a, w->c.top_prob_a);
-        print_token(all, out, w->c.top_b, w->c.top_prob_b);
+        table_number(&t, has_kl ? w->kl_ab : w->kept_a);
+        table_number(&t, w->total_variation);
+        print_token(all, out, w->top_a, w->top_prob_a);
+        print_token(all, out, w->top_b, w->top_prob_b);
         if (w->target != PLUCK_NO_TOKEN) {
-            print_token(all, out, w->target, plk_exp(-w->c.nll_a));
-            output_printf(out, " -> %.4f", plk_exp(-w->c.nll_b));
+            print_token(all, out, w->target, plk_exp(-w->nll_a));
+            output_printf(out, " -> %.4f", plk_exp(-w->nll_b));
         }
         table_end_row(&t);
     }
@@ -148,11 +150,12 @@ void compare_print_text(const comparison *all, output *out)
                   percent_of(all->n_same_top, all->n_rows));
     for (measure m = MEASURE_KL_AB; m <= MEASURE_KL_BA; m++)
         if (all->measures[m].n_infinite > 0)
-            output_printf(
-                out, "%s is infinite in %zu rows: tokens that %s allows are banned in %s\n",
-                m == MEASURE_KL_AB ? "KL(A || B)" : "KL(B || A)", all->measures[m].n_infinite,
-                m == MEASURE_KL_AB ? "A" : "B", m == MEASURE_KL_AB ? "B" : "A");
-    if (all->nll_a.n > 0)
+            output_printf(out,
+                          "%s is infinite in %llu rows: tokens that %s allows are banned in %s\n",
+                          m == MEASURE_KL_AB ? "KL(A || B)" : "KL(B || A)",
+                          (unsigned long long)all->measures[m].n_infinite,
+                          m == MEASURE_KL_AB ? "A" : "B", m == MEASURE_KL_AB ? "B" : "A");
+    if (all->measures[MEASURE_NLL_A].n > 0)
         print_targets(all, out);
     if (all->n_worst > 0)
         print_worst(all, out);
@@ -168,7 +171,7 @@ static void json_series(output *out, const char *name, const series *s)
     json_double(out, "mean", s->mean);
     json_double(out, "error", s->error);
     for (size_t i = 0; i < N_QUANTILES; i++)
-        json_double(out, names[i], series_quantile(s, quantile_levels[i]));
+        json_double(out, names[i], s->quantiles[i]);
     output_char(out, '}');
 }
 
@@ -176,31 +179,38 @@ static void json_worst(const comparison *all, output *out)
 {
     json_open(out, "worst", '[');
     for (size_t i = 0; i < all->n_worst; i++) {
-        const worst_row *w = &all->worst[i];
+        const compared_row *w = &all->rows[i];
         json_open(out, NULL, '{');
         json_count(out, "row", w->row);
-        json_double(out, "kl_ab", w->c.kl_ab);
-        json_double(out, "kl_ba", w->c.kl_ba);
-        json_double(out, "total_variation", w->c.total_variation);
-        json_token(out, "top_a", w->c.top_a);
-        json_token(out, "top_b", w->c.top_b);
-        texts_json(&all->texts, out, "text_a", w->c.top_a);
-        texts_json(&all->texts, out, "text_b", w->c.top_b);
-        json_double(out, "prob_a", w->c.top_prob_a);
-        json_double(out, "prob_b", w->c.top_prob_b);
+        json_double(out, "kl_ab", w->kl_ab);
+        json_double(out, "kl_ba", w->kl_ba);
+        json_double(out, "total_variation", w->total_variation);
+        json_token(out, "top_a", w->top_a);
+        json_token(out, "top_b", w->top_b);
+        texts_json(&all->texts, out, "text_a", w->top_a);
+        texts_json(&all->texts, out, "text_b", w->top_b);
+        json_double(out, "prob_a", w->top_prob_a);
+        json_double(out, "prob_b", w->top_prob_b);
         if (w->target != PLUCK_NO_TOKEN) {
             json_token(out, "target", w->target);
             texts_json(&all->texts, out, "text", w->target);
-            json_double(out, "nll_a", w->c.nll_a);
-            json_double(out, "nll_b", w->c.nll_b);
+            json_double(out, "nll_a", w->nll_a);
+            json_double(out, "nll_b", w->nll_b);
         }
         output_char(out, '}');
     }
     output_char(out, ']');
 }
 
+static void json_mean(output *out, const char *name, const char *error_name, const series *s)
+{
+    json_double(out, name, s->mean);
+    json_double(out, error_name, s->error);
+}
+
 void compare_print_json(const comparison *all, output *out)
 {
+    const series *nll_a = &all->measures[MEASURE_NLL_A], *nll_b = &all->measures[MEASURE_NLL_B];
     json_open(out, NULL, '{');
     json_string(out, "a", all->name_a);
     json_string(out, "b", all->name_b);
@@ -210,17 +220,14 @@ void compare_print_json(const comparison *all, output *out)
     for (size_t i = 0; i < MEASURE_KEPT_A; i++)
         if (all->measures[i].n > 0)
             json_series(out, titles[i].name, &all->measures[i]);
-    if (all->nll_a.n > 0) {
-        json_count(out, "targets", all->nll_a.n);
-        json_double(out, "nll_a", all->nll_a.mean);
-        json_double(out, "nll_a_error", all->nll_a.error);
-        json_double(out, "nll_b", all->nll_b.mean);
-        json_double(out, "nll_b_error", all->nll_b.error);
-        json_double(out, "nll_change", all->nll_change.mean);
-        json_double(out, "nll_change_error", all->nll_change.error);
+    if (nll_a->n > 0) {
+        json_count(out, "targets", nll_a->n);
+        json_mean(out, "nll_a", "nll_a_error", nll_a);
+        json_mean(out, "nll_b", "nll_b_error", nll_b);
+        json_mean(out, "nll_change", "nll_change_error", &all->measures[MEASURE_NLL_CHANGE]);
         json_double(out, "nll_correlation", all->nll_correlation);
-        json_double(out, "perplexity_a", plk_exp(all->nll_a.mean));
-        json_double(out, "perplexity_b", plk_exp(all->nll_b.mean));
+        json_double(out, "perplexity_a", plk_exp(nll_a->mean));
+        json_double(out, "perplexity_b", plk_exp(nll_b->mean));
         json_double(out, "target_change_rms", all->measures[MEASURE_TARGET].root_mean_square);
     }
     if (all->n_worst > 0)

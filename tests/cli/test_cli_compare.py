@@ -158,6 +158,24 @@ class Compare(CommandCase):
         same = self.compare("small.npy small.npy --config-a hot.json --config-b hot.json")
         self.assertEqual(same["kl_ab"]["max"], 0)
 
+    def test_the_order_of_the_rows_changes_nothing_but_their_numbers(self):
+        """Values of very different sizes, so that plain sums would differ."""
+        rows = [[v * 1.7 ** (i % 23) / 50 for v in SMALL[i % 5]] for i in range(150)]
+        turned = [[0.9 * v + 0.01 * (i % 7) * j for j, v in enumerate(row)]
+                  for i, row in enumerate(rows)]
+        targets = [i % 3 for i in range(150)]
+        order = [i * 77 % 150 for i in range(150)]
+        summaries = []
+        for places in (range(150), order):
+            for name, values in (("x", rows), ("y", turned)):
+                (self.folder / f"{name}.npy").write_bytes(npy([values[i] for i in places]))
+            (self.folder / "of.txt").write_text(" ".join(str(targets[i]) for i in places))
+            summary = self.compare("x.npy y.npy --targets of.txt --worst 9 -q")
+            for row in summary["worst"]:
+                row["row"] = places[row["row"]]
+            summaries.append(summary)
+        self.assertEqual(*summaries)
+
     def test_streams_and_formats_mix(self):
         self.run_line("pluck convert other.npy -o other.jsonl --targets t.txt")
         expected = self.run_line("pluck compare small.npy other.npy --targets t.txt -f csv")
