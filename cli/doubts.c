@@ -169,7 +169,7 @@ static void add_shifts(const source *src, const targets *truth, uint64_t row, do
     for (int k = 2; k >= 0; k--) {
         uint64_t other = row + (uint64_t)(int64_t)shift_of[k];
         if (!read_row(src, other, z, &read) ||
-            targets_get(truth, other, &read, &token[k]) != EXIT_DONE ||
+            targets_get(truth, other, &read, &token[k], NULL) != PLUCK_OK ||
             token[k] == PLUCK_NO_TOKEN || (uint32_t)token[k] >= src->info.n_vocab)
             return;
     }

@@ -4,6 +4,7 @@
  * from the end, which must be known.
  */
 #include "input.h"
+#include "base/error.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -340,21 +341,23 @@ void targets_close(targets *t)
     pluck_targets_destroy(&t->file);
 }
 
-int targets_get(const targets *t, uint64_t row, const pluck_dump_row *read, pluck_token *token)
+pluck_status targets_get(const targets *t, uint64_t row, const pluck_dump_row *read,
+                         pluck_token *token, pluck_error *err)
 {
-    pluck_error err;
     *token = read->target;
     if (!t->file)
-        return EXIT_DONE;
+        return PLUCK_OK;
     if (row >= pluck_targets_count(t->file))
-        return complain(
-            EXIT_DATA, "%s: ends after %llu targets; row %llu has none, but each row needs one",
-            t->name, (unsigned long long)pluck_targets_count(t->file), (unsigned long long)row);
-    pluck_status status = pluck_targets_read(t->file, row, 1, token, &err);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: ends after %llu targets; row %llu has none, but each row needs one",
+                        t->name, (unsigned long long)pluck_targets_count(t->file),
+                        (unsigned long long)row);
+    pluck_status status = pluck_targets_read(t->file, row, 1, token, err);
     if (status != PLUCK_OK)
-        return complain_error(status, &err);
+        return status;
     if (*token != PLUCK_NO_TOKEN && (uint32_t)*token >= t->n_vocab)
-        return complain(EXIT_DATA, "%s: target %llu is %d, outside the vocabulary of %u tokens",
-                        t->name, (unsigned long long)row, (int)*token, (unsigned)t->n_vocab);
-    return EXIT_DONE;
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: target %llu is %d, outside the vocabulary of %u tokens", t->name,
+                        (unsigned long long)row, (int)*token, (unsigned)t->n_vocab);
+    return PLUCK_OK;
 }

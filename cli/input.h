@@ -107,7 +107,8 @@ void targets_close(targets *t);
 
 /* The target of row number row, which has been read as read, in *token: PLUCK_NO_TOKEN where there
  * is none. Many threads may ask. */
-int targets_get(const targets *t, uint64_t row, const pluck_dump_row *read, pluck_token *token);
+pluck_status targets_get(const targets *t, uint64_t row, const pluck_dump_row *read,
+                         pluck_token *token, pluck_error *err);
 
 /*
  * What makes the input of a command doubtful although it can be read: rows that are not logits, and

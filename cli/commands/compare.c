@@ -1,15 +1,18 @@
 /*
  * pluck compare: two dumps row by row, or one dump under two configurations. A side is a dump and,
- * if it has a configuration, a sampler, whose exact distribution takes the place of the row: the
- * logarithms of its probabilities, -inf for what it removed.
+ * if it has a configuration, samplers, whose exact distribution takes the place of the row: the
+ * logarithms of its probabilities, -inf for what it removed. Several threads compare a group of
+ * rows; then the group is printed in order.
  *
  * What was found out about each row is kept, about 100 bytes, since quantiles need all values. Sums
  * are exact, so that the summary does not depend on the order of the rows.
  */
 #include "commands/compare.h"
+#include "base/error.h"
 #include "base/exact_sum.h"
 #include "base/scalar_math.h"
 #include "setup.h"
+#include "thread/thread.h"
 
 #include <pluck/sampler.h>
 
@@ -169,17 +172,28 @@ void comparison_free(comparison *all)
     texts_close(&all->texts);
 }
 
-#define RELEASE_INTERVAL 64 /* rows after which pages of the dumps are given back */
+enum { ROWS_A_WORKER = 32 }; /* of a group */
 
 typedef struct side {
     const char *name; /* of the dump, in messages */
     source *src;
+    const char *config_file;
     pluck_config *config; /* NULL: the rows as they are */
-    pluck_sampler *sampler;
-    pluck_prob *probs;
-    float *row;
     targets known;
 } side;
+
+/* Memory for one row, and a sampler for each side that has a configuration. */
+typedef struct worker {
+    float *scratch[2]; /* of the sources */
+    pluck_sampler *samplers[2];
+    float *rows[2]; /* what the samplers make of the row */
+    pluck_prob *probs;
+} worker;
+
+typedef struct result {
+    pluck_token target;
+    pluck_comparison c;
+} result;
 
 typedef struct run {
     const compare_flags *flags;
@@ -187,20 +201,28 @@ typedef struct run {
     source sources[2];
     size_t n_sources;
     side sides[2];
+    pluck_isa isa;
     uint64_t first, end;
+    pluck_pool *pool;
+    worker *workers;
+    size_t n_workers;
+    result *results; /* of rows row .. row + n_results - 1 */
+    uint64_t row;
+    size_t n_results;
+    bool has_ended; /* row is where the streams ended; then there is one worker and one result */
     output out;
     table csv;
     progress bar;
 } run;
 
-static int open_side(run *r, size_t i, pluck_isa isa)
+static int open_side(run *r, size_t i)
 {
     const compare_flags *flags = r->flags;
     side *s = &r->sides[i];
-    const char *file = i == 0 ? flags->config_a : flags->config_b;
     size_t dump = i < flags->call.n_words ? i : 0;
     s->name = source_name(flags->call.words[dump]);
     s->src = &r->sources[dump];
+    s->config_file = i == 0 ? flags->config_a : flags->config_b;
     int code = EXIT_DONE;
     if (dump == i) {
         code = source_open(&flags->input, flags->call.words[dump], s->src);
@@ -213,23 +235,9 @@ static int open_side(run *r, size_t i, pluck_isa isa)
     /* A file of targets is opened once, and comes before what the dumps hold. */
     if (code == EXIT_DONE && (i == 0 || !flags->targets))
         code = targets_open(&s->known, flags->targets, s->src, s->name);
-    if (code != EXIT_DONE || !file)
-        return code;
-    code = setup_config(&(config_flags){.file = file}, &s->config);
-    if (code == EXIT_DONE)
-        code = setup_seed(s->config);
-    if (code != EXIT_DONE)
-        return code;
-    pluck_sampler_options options = {.struct_size = sizeof options, .isa = isa};
-    texts_give(&r->all.texts, &options);
-    uint32_t n = s->src->info.n_vocab;
-    pluck_error err;
-    pluck_status status = pluck_sampler_create(&s->sampler, s->config, n, &options, &err);
-    if (status != PLUCK_OK)
-        return complain_about(file, status, &err);
-    s->probs = malloc(n * sizeof *s->probs);
-    s->row = malloc(n * sizeof *s->row);
-    return s->probs && s->row ? EXIT_DONE : complain_memory();
+    if (code == EXIT_DONE && s->config_file)
+        code = setup_config(&(config_flags){.file = s->config_file}, &s->config);
+    return code == EXIT_DONE && s->config ? setup_seed(s->config) : code;
 }
 
 static bool same_text(const pluck_dump *a, const pluck_dump *b, pluck_token token)
@@ -284,105 +292,178 @@ static int resolve_rows(run *r, const row_range *range)
     return code;
 }
 
-/* The distribution that the configuration makes of a row, as logits. */
-static pluck_status configure_row(side *s, uint64_t row, pluck_logits *logits, pluck_error *err)
+static int create_sampler(run *r, worker *w, size_t i)
 {
-    uint32_t n = 0;
-    uint32_t n_vocab = s->src->info.n_vocab;
-    pluck_status status = setup_stream(s->sampler, row, &(token_list){.n = 0}, err);
-    if (status == PLUCK_OK)
-        status = pluck_sampler_distribution(s->sampler, *logits, s->probs, n_vocab, &n, err);
+    const side *s = &r->sides[i];
+    uint32_t n = r->all.n_vocab;
+    pluck_sampler_options options = {.struct_size = sizeof options, .isa = r->isa};
+    pluck_error err;
+    texts_give(&r->all.texts, &options);
+    pluck_status status = pluck_sampler_create(&w->samplers[i], s->config, n, &options, &err);
     if (status != PLUCK_OK)
-        return status;
-    for (uint32_t i = 0; i < n_vocab; i++)
-        s->row[i] = -INFINITY;
-    for (uint32_t i = 0; i < n; i++)
-        s->row[s->probs[i].token] = (float)plk_log((double)s->probs[i].prob);
-    *logits = (pluck_logits){s->row, PLUCK_F32, n_vocab};
-    return PLUCK_OK;
+        return complain_about(s->config_file, status, &err);
+    w->rows[i] = malloc(n * sizeof *w->rows[i]);
+    if (!w->probs)
+        w->probs = malloc(n * sizeof *w->probs);
+    return w->rows[i] && w->probs ? EXIT_DONE : complain_memory();
 }
 
-static int read_rows(run *r, uint64_t row, pluck_dump_row read[2])
+/* A stream has one worker, which takes one row at a time. */
+static int create_workers(run *r)
 {
-    for (size_t i = 0; i < 2; i++) {
-        side *s = &r->sides[i];
-        pluck_error err;
-        if (i == 1 && s->src == r->sides[0].src) {
-            read[1] = read[0];
-            continue;
+    size_t n_wanted = plk_thread_count((uint32_t)r->flags->threads);
+    bool is_streamed = r->end == PLUCK_DUMP_ROWS_UNKNOWN;
+    for (size_t i = 0; i < r->n_sources; i++)
+        is_streamed |= r->sources[i].info.streamed;
+    if (is_streamed)
+        n_wanted = 1;
+    else if (r->end - r->first < n_wanted)
+        n_wanted = (size_t)(r->end - r->first);
+    r->n_results = is_streamed ? 1 : n_wanted * ROWS_A_WORKER;
+    r->workers = calloc(n_wanted, sizeof *r->workers);
+    r->results = calloc(r->n_results, sizeof *r->results);
+    if (!r->workers || !r->results ||
+        pluck_pool_create(&r->pool, (uint32_t)n_wanted, NULL, NULL) != PLUCK_OK)
+        return complain_memory();
+    while (r->n_workers < n_wanted) {
+        worker *w = &r->workers[r->n_workers++];
+        for (size_t i = 0; i < r->n_sources; i++) {
+            w->scratch[i] = malloc(r->all.n_vocab * sizeof *w->scratch[i]);
+            if (!w->scratch[i])
+                return complain_memory();
         }
-        pluck_status status = pluck_dump_read(s->src->dump, row, s->src->scratch, &read[i], &err);
-        if (status != PLUCK_OK)
-            return complain_error(status, &err);
+        for (size_t i = 0; i < 2; i++) {
+            int code = r->sides[i].config ? create_sampler(r, w, i) : EXIT_DONE;
+            if (code != EXIT_DONE)
+                return code;
+        }
     }
-    size_t ended = !read[0].logits.data ? 0 : 1;
-    if ((!read[0].logits.data) != (!read[1].logits.data))
-        return complain(EXIT_DATA,
-                        "%s ended before row %llu, %s has more rows; expected the same number",
-                        r->sides[ended].name, (unsigned long long)row, r->sides[1 - ended].name);
     return EXIT_DONE;
 }
 
-/* What both say really followed; two dumps that hold targets must agree. */
-static int find_target(run *r, uint64_t row, const pluck_dump_row read[2], pluck_token *target)
+/* The distribution that a configuration makes of a row, as logits. */
+static pluck_status configure_row(worker *w, size_t i, uint64_t row, pluck_logits *logits,
+                                  pluck_error *err)
 {
-    pluck_token other = PLUCK_NO_TOKEN;
-    int code = targets_get(&r->sides[0].known, row, &read[0], target);
-    if (code == EXIT_DONE && !r->flags->targets)
-        code = targets_get(&r->sides[1].known, row, &read[1], &other);
-    if (code == EXIT_DONE && *target >= 0 && other >= 0 && *target != other)
-        return complain(
-            EXIT_DATA,
-            "row %llu has the target %d in %s, but %d in %s; expected two dumps of the same text",
-            (unsigned long long)row, (int)*target, r->sides[0].name, (int)other, r->sides[1].name);
-    *target = *target >= 0 ? *target : other;
-    return code;
+    uint32_t n = 0, n_vocab = logits->n_vocab;
+    pluck_status status = setup_stream(w->samplers[i], row, &(token_list){.n = 0}, err);
+    if (status == PLUCK_OK)
+        status = pluck_sampler_distribution(w->samplers[i], *logits, w->probs, n_vocab, &n, err);
+    if (status != PLUCK_OK)
+        return status;
+    float *values = w->rows[i];
+    for (uint32_t k = 0; k < n_vocab; k++)
+        values[k] = -INFINITY;
+    for (uint32_t k = 0; k < n; k++)
+        values[w->probs[k].token] = (float)plk_log((double)w->probs[k].prob);
+    *logits = (pluck_logits){values, PLUCK_F32, n_vocab};
+    return PLUCK_OK;
 }
 
-static int compare_row(run *r, uint64_t row, bool *has_ended)
+static pluck_status read_rows(const run *r, const worker *w, uint64_t row, pluck_dump_row read[2],
+                              pluck_error *err)
 {
+    for (size_t i = 0; i < r->n_sources; i++) {
+        pluck_status status =
+            pluck_dump_read(r->sources[i].dump, row, w->scratch[i], &read[i], err);
+        if (status != PLUCK_OK)
+            return status;
+    }
+    if (r->n_sources == 1)
+        read[1] = read[0];
+    size_t ended = !read[0].logits.data ? 0 : 1;
+    if ((!read[0].logits.data) != (!read[1].logits.data))
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s ended before row %llu, %s has more rows; expected the same number",
+                        r->sides[ended].name, (unsigned long long)row, r->sides[1 - ended].name);
+    return PLUCK_OK;
+}
+
+/* What both say really followed; two dumps that hold targets must agree. */
+static pluck_status find_target(const run *r, uint64_t row, const pluck_dump_row read[2],
+                                pluck_token *target, pluck_error *err)
+{
+    const side *a = &r->sides[0], *b = &r->sides[1];
+    pluck_token other = PLUCK_NO_TOKEN;
+    pluck_status status = targets_get(&a->known, row, &read[0], target, err);
+    if (status == PLUCK_OK && !r->flags->targets)
+        status = targets_get(&b->known, row, &read[1], &other, err);
+    if (status == PLUCK_OK && *target >= 0 && other >= 0 && *target != other)
+        return plk_fail(
+            err, PLUCK_ERR_FORMAT,
+            "row %llu has the target %d in %s, but %d in %s; expected two dumps of the same text",
+            (unsigned long long)row, (int)*target, a->name, (int)other, b->name);
+    *target = *target >= 0 ? *target : other;
+    return status;
+}
+
+/* Of number item of the group. */
+static pluck_status compare_row(void *context, uint32_t number, size_t item, pluck_error *err)
+{
+    run *r = context;
+    worker *w = &r->workers[number];
+    result *found = &r->results[item];
+    uint64_t row = r->row + item;
     pluck_dump_row read[2] = {PLUCK_INIT(pluck_dump_row), PLUCK_INIT(pluck_dump_row)};
-    pluck_token target = PLUCK_NO_TOKEN;
-    pluck_comparison c = PLUCK_INIT(pluck_comparison);
-    pluck_error err;
-    int code = read_rows(r, row, read);
-    *has_ended = code == EXIT_DONE && !read[0].logits.data;
-    if (code == EXIT_DONE && !*has_ended)
-        code = find_target(r, row, read, &target);
-    if (code != EXIT_DONE || *has_ended)
-        return code;
-    pluck_status status = PLUCK_OK;
-    for (size_t i = 0; i < 2 && status == PLUCK_OK; i++)
-        if (r->sides[i].sampler)
-            status = configure_row(&r->sides[i], row, &read[i].logits, &err);
+    pluck_status status = read_rows(r, w, row, read, err);
+    if (status == PLUCK_OK && !read[0].logits.data) {
+        r->has_ended = true;
+        return PLUCK_OK;
+    }
     if (status == PLUCK_OK)
-        status = pluck_compare_rows(read[0].logits, read[1].logits, target, &c, &err);
+        status = find_target(r, row, read, &found->target, err);
     if (status != PLUCK_OK)
-        return complain(exit_code_of(status), "row %llu: %s", (unsigned long long)row, err.message);
-    if (r->flags->format == FORMAT_CSV)
-        compare_print_csv_row(&r->all, &r->csv, row, target, &c);
-    return comparison_add(&r->all, row, target, &c) ? EXIT_DONE : complain_memory();
+        return status;
+    for (size_t i = 0; i < 2 && status == PLUCK_OK; i++)
+        if (w->samplers[i])
+            status = configure_row(w, i, row, &read[i].logits, err);
+    found->c = PLUCK_INIT(pluck_comparison);
+    if (status == PLUCK_OK)
+        status = pluck_compare_rows(read[0].logits, read[1].logits, found->target, &found->c, err);
+    if (status == PLUCK_OK)
+        return PLUCK_OK;
+    pluck_error without_row = *err;
+    return plk_fail(err, status, "row %llu: %s", (unsigned long long)row, without_row.message);
+}
+
+/* Compares the next group and takes in and prints what was found, up to the first row that
+ * fails. */
+static int compare_group(run *r)
+{
+    uint64_t left = r->end - r->row;
+    size_t n = left < r->n_results ? (size_t)left : r->n_results, n_done = 0;
+    pluck_error err;
+    pluck_status status = plk_parallel_run(pluck_pool_parallel(r->pool), (uint32_t)r->n_workers, n,
+                                           compare_row, r, &n_done, &err);
+    for (size_t i = 0; i < n_done && !r->has_ended && r->out.error == 0; i++) {
+        const result *found = &r->results[i];
+        uint64_t row = r->row + i;
+        if (r->flags->format == FORMAT_CSV)
+            compare_print_csv_row(&r->all, &r->csv, row, found->target, &found->c);
+        if (!comparison_add(&r->all, row, found->target, &found->c))
+            return complain_memory();
+    }
+    r->row += n_done;
+    progress_update(&r->bar, r->row - r->first);
+    for (size_t i = 0; i < r->n_sources; i++)
+        pluck_dump_release(r->sources[i].dump, r->row);
+    if (status != PLUCK_OK)
+        progress_clear(&r->bar);
+    return complain_error(status, &err);
 }
 
 static int compare_rows(run *r)
 {
     bool is_known = r->end != PLUCK_DUMP_ROWS_UNKNOWN;
-    bool has_ended = false;
     int code = EXIT_DONE;
     progress_start(&r->bar, is_known ? r->end - r->first : 0,
                    r->flags->format == FORMAT_CSV ? &r->out : NULL);
     r->bar.unit = "rows";
     if (r->flags->format == FORMAT_CSV)
         r->csv = compare_print_csv_heading(&r->all, &r->out);
-    for (uint64_t row = r->first; code == EXIT_DONE && !has_ended && row < r->end; row++) {
-        code = compare_row(r, row, &has_ended);
-        if (row % RELEASE_INTERVAL == 0)
-            for (size_t i = 0; i < r->n_sources; i++)
-                pluck_dump_release(r->sources[i].dump, row);
-        progress_update(&r->bar, row - r->first + 1);
-        if (r->out.error != 0)
-            break;
-    }
+    r->row = r->first;
+    while (code == EXIT_DONE && !r->has_ended && r->row < r->end && r->out.error == 0)
+        code = compare_group(r);
     progress_clear(&r->bar);
     if (code == EXIT_DONE && r->all.n_rows == 0 && r->out.error == 0)
         code = complain(EXIT_DATA, "%s: ended before row %llu", r->sides[0].name,
@@ -394,17 +475,16 @@ static int prepare(run *r)
 {
     const compare_flags *flags = r->flags;
     row_range range;
-    pluck_isa isa = PLUCK_ISA_BEST;
     if (flags->call.n_words == 1 && !flags->config_a && !flags->config_b)
         return complain(EXIT_USAGE, "one dump is compared with itself under two configurations; "
                                     "give --config-a or --config-b, or a second dump");
     int code = rows_read(flags->rows, &range);
     if (code == EXIT_DONE)
-        code = setup_isa(flags->isa, &isa);
+        code = setup_isa(flags->isa, &r->isa);
     if (code == EXIT_DONE)
         code = texts_open(&r->all.texts, &flags->vocab);
     for (size_t i = 0; i < 2 && code == EXIT_DONE; i++)
-        code = open_side(r, i, isa);
+        code = open_side(r, i);
     if (code == EXIT_DONE)
         code = resolve_rows(r, &range);
     r->all.flags = flags;
@@ -421,14 +501,14 @@ static int prepare(run *r)
 static void doubt_side(run *r)
 {
     comparison *all = &r->all;
-    size_t i = !r->sides[0].sampler ? 0 : 1;
+    size_t i = !r->sides[0].config ? 0 : 1;
     const side *s = &r->sides[i];
     target_facts facts = {.rows = all->measures[MEASURE_NLL_A].n,
                           .n_vocab = all->n_vocab,
                           .nll = all->measures[i == 0 ? MEASURE_NLL_A : MEASURE_NLL_B].mean,
                           .confidence = all->confidence[i],
                           .accuracy = all->accuracy[i]};
-    if (s->sampler || !doubt_targets(&facts, all->warning))
+    if (s->config || !doubt_targets(&facts, all->warning))
         return;
     const targets *truth = &r->sides[s->known.is_known ? i : 0].known;
     if (truth->is_known)
@@ -438,13 +518,22 @@ static void doubt_side(run *r)
 
 static void close_all(run *r)
 {
+    pluck_pool_destroy(&r->pool);
+    for (size_t k = 0; k < r->n_workers; k++) {
+        worker *w = &r->workers[k];
+        for (size_t i = 0; i < 2; i++) {
+            pluck_sampler_destroy(&w->samplers[i]);
+            free(w->scratch[i]);
+            free(w->rows[i]);
+        }
+        free(w->probs);
+    }
+    free(r->workers);
+    free(r->results);
     for (size_t i = 0; i < 2; i++) {
         side *s = &r->sides[i];
         targets_close(&s->known);
-        pluck_sampler_destroy(&s->sampler);
         pluck_config_destroy(&s->config);
-        free(s->probs);
-        free(s->row);
         source_close(&r->sources[i]);
     }
     comparison_free(&r->all);
@@ -455,6 +544,8 @@ static int run_compare(const void *given)
     const compare_flags *flags = given;
     run r = {.flags = flags};
     int code = prepare(&r);
+    if (code == EXIT_DONE)
+        code = create_workers(&r);
     if (code == EXIT_DONE)
         code = output_open(&r.out, flags->output);
     if (code == EXIT_DONE)
@@ -487,6 +578,7 @@ static const flag flags[] = {
      .help = "end with status 1 if the mean KL(A || B) is above X nats (default: no limit)"},
     {FLAG(COUNT, "worst", compare_flags, worst), .max = 1000000,
      .help = "list the N rows that differ most; 0: none (default: 5)"},
+    FLAG_GROUP(threads_flag, compare_flags, threads),
     FLAG_GROUP(isa_flag, compare_flags, isa),
     FLAG_GROUP(table_format_flag, compare_flags, format),
     FLAG_GROUP(quiet_flag, compare_flags, call),
@@ -511,9 +603,9 @@ const command compare_command = {
              "single dump is compared with itself under --config-a, --config-b or both. Where one "
              "side bans a token that the other allows, the divergence is infinite; such rows are "
              "counted.\nEnds with status 1 if the mean KL(A || B) is above --max-kl.",
-    .usual = "config-a config-b targets max-kl rows vocab format",
+    .usual = "config-a config-b targets max-kl rows vocab threads format",
     COMMAND_FLAGS(flags, compare_flags),
-    .defaults = &(const compare_flags){.worst = 5, .max_kl = (double)NAN},
+    .defaults = &(const compare_flags){.worst = 5, .threads = 1, .max_kl = (double)NAN},
     .examples =
         {"pluck compare a.npy b.npy",
          "pluck compare logits.npy --config-b config.json --targets targets.npy --vocab vocab.json",

@@ -15,7 +15,7 @@ typedef struct compare_flags {
     input_flags input;
     vocab_flags vocab;
     const char *config_a, *config_b, *rows, *targets, *isa, *output;
-    uint64_t worst;
+    uint64_t worst, threads;
     double max_kl; /* NaN: not given */
     int format;
 } compare_flags;

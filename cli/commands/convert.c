@@ -111,12 +111,10 @@ static int copy_row(conversion *c, uint64_t row, bool *has_ended)
     pluck_error err;
     pluck_status status = pluck_dump_read(c->src.dump, row, c->src.scratch, &read, &err);
     *has_ended = status == PLUCK_OK && !read.logits.data;
-    if (status == PLUCK_OK && !*has_ended) {
-        int code = targets_get(&c->known, row, &read, &read.target);
-        if (code != EXIT_DONE)
-            return code;
+    if (status == PLUCK_OK && !*has_ended)
+        status = targets_get(&c->known, row, &read, &read.target, &err);
+    if (status == PLUCK_OK && !*has_ended)
         status = pluck_dump_writer_write(c->writer, &read, &err);
-    }
     if (status == PLUCK_OK)
         return EXIT_DONE;
     progress_clear(&c->bar);

@@ -139,11 +139,10 @@ static int explore_row(const report *r, output *out, size_t dump, uint64_t index
     pluck_error err;
     pluck_token target = PLUCK_NO_TOKEN;
     pluck_status status = pluck_dump_read(d->t.src.dump, index, d->t.src.scratch, &read, &err);
+    if (status == PLUCK_OK)
+        status = targets_get(&d->t.truth, index, &read, &target, &err);
     if (status != PLUCK_OK)
         return complain_error(status, &err);
-    int code = targets_get(&d->t.truth, index, &read, &target);
-    if (code != EXIT_DONE)
-        return code;
     size_t n = 0;
     widen_row(read.logits, d->t.src.scratch);
     for (uint32_t i = 0; i < read.logits.n_vocab; i++) {

@@ -176,6 +176,35 @@ class Compare(CommandCase):
             summaries.append(summary)
         self.assertEqual(*summaries)
 
+    def test_any_number_of_threads_gives_the_same_bytes(self):
+        (self.folder / "hot.json").write_text('{"temperature": 2, "typical_p": 0.9}')
+        for line in ["logits.npy --config-b hot.json -f csv --targets targets.npy",
+                     "logits.npy --config-a config.json --config-b hot.json -f json",
+                     "gpt2.npy gpt2.npy --config-a hot.json --targets gpt2_targets.npy",
+                     "small.npy other.npy --rows 1:3 -f csv --vocab vocab8.json",
+                     "- other.npy -f csv < small.npy"]:
+            one = self.run_line(f"pluck compare {line}")
+            for n in (0, 2, 3, 7):
+                self.assertEqual(self.run_line(f"pluck compare {line} --threads {n}"), one, line)
+
+    def test_a_bad_row_ends_alike_with_any_threads(self):
+        rows = [SMALL[i % 5] for i in range(400)]
+        banned = [[-INF] * 8 if i in (290, 291, 399) else row for i, row in enumerate(rows)]
+        (self.folder / "good.npy").write_bytes(npy(rows))
+        (self.folder / "bad.npy").write_bytes(npy(banned))
+        (self.folder / "of.txt").write_text("1 " * 290 + "8 " * 110)
+        for line, said, n_before in [
+                ("good.npy bad.npy", "row 290: the second row: every token is banned", 290),
+                ("good.npy bad.npy --rows 295:", "row 399: the second row", 104),
+                ("bad.npy --config-b config8.json --rows 100:", "row 290: ", 190),
+                ("good.npy good.npy --targets of.txt", "target 290 is 8, outside", 290)]:
+            one = self.run_line(f"pluck compare {line} -f csv", code=3), self.stderr
+            self.assertIn(said, self.stderr)
+            self.assertEqual(len(one[0].splitlines()), 1 + n_before)
+            for n in (2, 5):
+                many = self.run_line(f"pluck compare {line} -f csv --threads {n}", code=3)
+                self.assertEqual((many, self.stderr), one, line)
+
     def test_streams_and_formats_mix(self):
         self.run_line("pluck convert other.npy -o other.jsonl --targets t.txt")
         expected = self.run_line("pluck compare small.npy other.npy --targets t.txt -f csv")
