@@ -233,9 +233,62 @@ def json_seeds():
         yield f"json/wrong_{i:02}.json", b"\0" + text.encode("latin-1")
 
 
+# Tallies of fuzz_tally.c (lib/base/tally.c)
+
+
+def fnv1a(content):
+    value = 0xCBF29CE484222325
+    for byte in content:
+        value = (value ^ byte) * 0x100000001B3 % 2**64
+    return value
+
+
+def tally(counts=(0, 0), sums=(), values=(), firsts=(), pieces=(), failure=b"", about=b"fuzz\0"):
+    made = struct.pack("<IIQ", 1, 5, fnv1a(about))
+    made += struct.pack("<IQI", 5, 41, len(failure)) + failure if failure else bytes(4)
+    for kind in (0, 1):
+        made += struct.pack("<IQ2Q", kind, 2, *counts)
+    made += struct.pack("<IQ", 2, 2)
+    for first, digits, sign in list(sums) + [(0, (), 0)] * (2 - len(sums)):
+        made += struct.pack(f"<II{len(digits)}IIQQQ", first, len(digits), *digits, sign, 0, 1, 0)
+    made += struct.pack(f"<IQ3Q{len(values)}Q", 3, 2, 1, 0, len(values), *values)
+    words = [word for item in firsts for word in item]
+    made += struct.pack(f"<3Q{len(words)}Q", 2, 3, len(firsts), *words)
+    made += struct.pack("<IQQ", 4, 1, len(pieces))
+    for item, stream, text in pieces:
+        made += struct.pack("<QIQ", item, stream, len(text)) + text
+    return made
+
+
+def tally_seeds():
+    whole = {"counts": (5, 2**63), "sums": [(3, (7, 9), 0), (66, (1,), 2**32 - 1)],
+             "values": (1, 1, 2**64 - 1), "firsts": ((7, 7), (7, 8), (7, 9)),
+             "pieces": ((2, 0, b""), (2, 1, b"two"), (9, 0, b"nine"))}
+    yield "tally/empty", tally()
+    yield "tally/whole", tally(**whole)
+    yield "tally/failed", tally(failure=b"row 41: the logit of token 7 is NaN", **whole)
+    yield "tally/cut", tally(**whole)[:-3]
+    yield "tally/longer", tally(**whole) + b"?"
+    yield "tally/other_pass", tally(about=b"other\0")
+    yield "tally/other_version", b"\2" + tally()[1:]
+    yield "tally/other_sections", tally()[:20] + b"\1" + tally()[21:]
+    yield "tally/control", tally(failure=b"row 1: \x1b")
+    yield "tally/no_such_status", tally(failure=b"row").replace(b"\5\0\0\0\x29", b"\x63\0\0\0\x29")
+    yield "tally/no_sum", tally(sums=[(3, (0, 9), 0)])
+    yield "tally/unordered_list", tally(values=(2, 1))
+    yield "tally/over_limit", tally(firsts=((1, 1),) * 4)
+    yield "tally/other_limit", tally(firsts=((9, 9),)).replace(
+        struct.pack("<3Q", 2, 3, 1), struct.pack("<3Q", 2, 4, 1))
+    yield "tally/doubled_piece", tally(pieces=((2, 0, b""), (2, 0, b"")))
+    yield "tally/known_piece", tally(pieces=((2**64 - 10, 1, b"fuzz"),))
+    yield "tally/long_piece", tally(pieces=((2, 0, b"x"),))[:-9] + b"\xff" * 8 + b"x"
+    yield "tally/many_pieces", tally()[:-8] + b"\xff" * 8
+
+
 def main():
     corpus = pathlib.Path(sys.argv[1]) / "corpus"
-    for seeds in (fasttext_seeds, targets_seeds, vocab_seeds, head_seeds, json_seeds):
+    for seeds in (fasttext_seeds, targets_seeds, vocab_seeds, head_seeds, json_seeds,
+                  tally_seeds):
         for name, content in seeds():
             path = corpus / name
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -51,7 +51,7 @@ extern "C" {
  * library's soversion: it grows when a program that was built with an older header could no longer
  * run.
  *   API 1  softmax family, random numbers, samplers, configuration, dumps, heads, stored
- *          distributions, tuning. */
+ *          distributions, tuning, jobs over many processes. */
 #define PLUCK_API_NUMBER 1
 #define PLUCK_ABI_NUMBER 1
 

@@ -1,7 +1,8 @@
 /*
  * pluck: from a language model's logits to tokens. This header includes what an engine needs to
- * sample: configurations, stages, samplers, the softmax family and random numbers. The other
- * headers (dumps, heads, tuning, traces and more) are included by those who use them.
+ * sample: configurations, stages, samplers, the softmax family, random numbers, and the ranks of a
+ * job over many processes. The other headers (dumps, heads, tuning, traces and more) are included
+ * by those who use them.
  *
  *     #include <pluck/pluck.h>
  *
@@ -21,6 +22,7 @@
 
 #include <pluck/base.h>
 #include <pluck/config.h>
+#include <pluck/ranks.h>
 #include <pluck/rng.h>
 #include <pluck/sampler.h>
 #include <pluck/softmax.h>

@@ -10,6 +10,7 @@
 #include <pluck/fasttext.h>
 #include <pluck/head.h>
 #include <pluck/pluck.h>
+#include <pluck/ranks.h>
 #include <pluck/rng.h>
 #include <pluck/sampled_softmax.h>
 #include <pluck/sampler.h>
@@ -495,6 +496,12 @@ AT(pluck_comparison, nll_a, 88);
 AT(pluck_comparison, nll_b, 96);
 AT(pluck_comparison, kept_a, 104);
 AT(pluck_comparison, kept_b, 112);
+SIZE(pluck_ranks, 40);
+AT(pluck_ranks, struct_size, 0);
+AT(pluck_ranks, begin, 8);
+AT(pluck_ranks, next, 16);
+AT(pluck_ranks, combine, 24);
+AT(pluck_ranks, user, 32);
 SIZE(pluck_weights, 16);
 AT(pluck_weights, data, 0);
 AT(pluck_weights, dtype, 8);

@@ -6,6 +6,7 @@
  *
  *     test_null_arguments FOLDER     FOLDER is writable, and has "model.ftz"
  */
+#include "base/tally.h"
 #include "support/custom_stages.h"
 
 #include <pluck/dump.h>
@@ -221,6 +222,8 @@ static pluck_tune_data tune_data;
 static const pluck_tune_request request = {
     .struct_size = sizeof request, .temperatures = temperatures, .n = 1, .stats = &tune_stats};
 static pluck_weighted *weighted, *new_weighted;
+static pluck_tally tally_of_nothing, *tally;
+static char tally_bytes[20];
 static pluck_view *view;
 static const pluck_context *context;
 
@@ -319,6 +322,9 @@ static void make_rest(void)
     MADE(pluck_head_query_create(&query, head, NULL, &err));
     MADE(pluck_trainer_create(&trainer, tree, &train_data, NULL, &err));
     MADE(pluck_trainer_save(trainer, checkpoint_path, &err));
+    plk_tally_open(&tally_of_nothing, "nothing", NULL);
+    tally = &tally_of_nothing;
+    MADE(pluck_tally_put(tally, tally_bytes, sizeof tally_bytes, &size, &err));
     MADE(pluck_weighted_create(&weighted, PLUCK_WEIGHTED_SUM_TREE, weights_of, NULL, &err));
     MADE(pluck_weighted_save(weighted, weighted_path, &err));
 }
