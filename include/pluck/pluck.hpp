@@ -23,6 +23,7 @@
 #include <pluck/head.h>
 #include <pluck/pluck.h>
 #include <pluck/sampled_softmax.h>
+#include <pluck/shard.h>
 #include <pluck/speculative.h>
 #include <pluck/trace.h>
 #include <pluck/tune.h>

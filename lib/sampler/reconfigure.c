@@ -80,8 +80,8 @@ pluck_status pluck_sampler_reconfigure(pluck_sampler *sampler, const pluck_confi
     plk_chain_keep_states(&next, chain);
     plk_chain_destroy(chain);
     *chain = next;
-    plk_sampler_note_chain(sampler);
     sampler->on_nan = info.on_nan;
+    plk_sampler_note_chain(sampler);
     sampler->mask = NULL;
     return PLUCK_OK;
 }

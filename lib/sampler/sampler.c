@@ -82,6 +82,10 @@ plk_stage_setup plk_sampler_setup(const pluck_sampler *sampler)
 
 void plk_sampler_note_chain(pluck_sampler *sampler)
 {
+    plk_byte_writer identity = plk_byte_writer_make(NULL, 0);
+    plk_put_u32(&identity, (uint32_t)sampler->on_nan);
+    plk_chain_put_identity(&sampler->chain, &identity);
+    sampler->identity = identity.hash;
     sampler->window = plk_chain_window(&sampler->chain);
     sampler->masks_in_chain = plk_chain_has(&sampler->chain, "mask");
     sampler->masks_first = plk_chain_begins_with(&sampler->chain, "mask");

@@ -132,6 +132,7 @@ struct pluck_sampler {
     pluck_pcg64 rng;       /* at the first number of the position */
     uint64_t keep_history; /* tokens kept even if no stage looks back on them */
     size_t window;         /* how far the chain looks back */
+    uint64_t identity;     /* hash of what two samplers must have in common to do the same */
     uint64_t furthest;     /* the largest position of the history since the sequence began */
     plk_drawn drawn;
     plk_drawn drawn_before; /* what plk_sampler_fill() replaced */
@@ -150,7 +151,7 @@ struct pluck_sampler {
 /* What the stages of this sampler are created with. */
 plk_stage_setup plk_sampler_setup(const pluck_sampler *sampler);
 
-/* Sets what follows from the chain. */
+/* Sets what follows from the chain and on_nan. */
 void plk_sampler_note_chain(pluck_sampler *sampler);
 
 /* Room for what this sampler's history has to keep if its chain looks back on window tokens. */

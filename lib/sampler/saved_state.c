@@ -13,16 +13,6 @@
 static const char magic[8] = {'P', 'L', 'U', 'C', 'K', 'S', 'M', 'P'};
 enum { VERSION = 1, CHECKSUM_BYTES = 8, MIN_BYTES = 128 };
 
-/* What must be equal for one sampler's state to be another's: a hash of the stages in running
- * order, their parameters, and what is done about NaN. */
-static uint64_t identity_of(const pluck_sampler *sampler)
-{
-    plk_byte_writer hash = plk_byte_writer_make(NULL, 0);
-    plk_put_u32(&hash, (uint32_t)sampler->on_nan);
-    plk_chain_put_identity(&sampler->chain, &hash);
-    return hash.hash;
-}
-
 /* All bytes, the checksum included. */
 static void put_state(const pluck_sampler *sampler, size_t size_bytes, plk_byte_writer *out)
 {
@@ -31,7 +21,7 @@ static void put_state(const pluck_sampler *sampler, size_t size_bytes, plk_byte_
     plk_put_u32(out, VERSION);
     plk_put_u32(out, sampler->n_vocab);
     plk_put_u64(out, size_bytes);
-    plk_put_u64(out, identity_of(sampler));
+    plk_put_u64(out, sampler->identity);
     plk_put_u32(out, sampler->max_rewind);
     plk_put_u32(out, drawn->any);
     plk_put_u64(out, sampler->seed);
@@ -124,7 +114,7 @@ static pluck_status read_head(const pluck_sampler *sampler, plk_byte_reader *in,
             "the state is of a sampler for %u tokens with max_rewind %u; this sampler is for %u "
             "tokens with max_rewind %u",
             n_vocab, max_rewind, sampler->n_vocab, sampler->max_rewind);
-    if (identity != identity_of(sampler) || n_stages != sampler->chain.n)
+    if (identity != sampler->identity || n_stages != sampler->chain.n)
         return plk_fail(err, PLUCK_ERR_CONFIG,
                         "the state is of a sampler with different stages, parameters or on_nan");
     if (any_drawn > 1 || token >= n_vocab || !isfinite(loaded->drawn.observed))

@@ -14,6 +14,7 @@
 #include <pluck/rng.h>
 #include <pluck/sampled_softmax.h>
 #include <pluck/sampler.h>
+#include <pluck/shard.h>
 #include <pluck/softmax.h>
 #include <pluck/speculative.h>
 #include <pluck/stage.h>
@@ -318,6 +319,14 @@ AT(pluck_outputs, given_logprobs, 136);
 AT(pluck_outputs, given_ranks, 144);
 AT(pluck_outputs, probs, 152);
 AT(pluck_outputs, probs_stride, 160);
+SIZE(pluck_shard_options, 48);
+AT(pluck_shard_options, struct_size, 0);
+AT(pluck_shard_options, n_vocab, 8);
+AT(pluck_shard_options, rank, 12);
+AT(pluck_shard_options, n_ranks, 16);
+AT(pluck_shard_options, first_token, 24);
+AT(pluck_shard_options, token_only, 32);
+AT(pluck_shard_options, allocator, 40);
 SIZE(pluck_sampler_info, 64);
 AT(pluck_sampler_info, struct_size, 0);
 AT(pluck_sampler_info, n_vocab, 8);

@@ -33,6 +33,10 @@ NAMES = {
                  "static pluck_sampler **samplers; static pluck_sampler_options options;"
                  "static const pluck_token **prompts; static const size_t *n_prompts;"
                  "pluck_matrix model_rows(void); bool is_done(void);",
+    "shard.h": "static pluck_shard *shard; static uint32_t rank, n_ranks, *first_token;"
+               "static void *record; static const void *const *records; static size_t *sizes;"
+               "static pluck_draw draw; pluck_logits model_slice(void);"
+               "void all_gather(const void *, size_t, const void *const *);",
     "speculative.h": "static pluck_sampler *draft, *target; static pluck_speculation *speculation;"
                      "static pluck_prob *probs[9]; static pluck_support supports[9];"
                      "static uint32_t n; static pluck_verdict verdict;"

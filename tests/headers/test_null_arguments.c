@@ -14,6 +14,7 @@
 #include <pluck/head.h>
 #include <pluck/pluck.h>
 #include <pluck/sampled_softmax.h>
+#include <pluck/shard.h>
 #include <pluck/speculative.h>
 #include <pluck/trace.h>
 #include <pluck/tune.h>
@@ -127,6 +128,9 @@ static const pluck_dump_writer_options writer_options = {
     .struct_size = sizeof writer_options, .format = PLUCK_DUMP_NPY, .n_vocab = N, .n_rows = 1};
 static const pluck_fasttext_options model_options = {.struct_size = sizeof model_options};
 static const pluck_head_options head_options = {.struct_size = sizeof head_options};
+static const uint32_t cuts[2] = {0, N};
+static const pluck_shard_options shard_options = {
+    .struct_size = sizeof shard_options, .n_vocab = N, .n_ranks = 1, .first_token = cuts};
 static const pluck_sampler_options sampler_options = {.struct_size = sizeof sampler_options};
 static const pluck_trace_options trace_options = {.struct_size = sizeof trace_options,
                                                   .max_tokens = 4};
@@ -156,6 +160,8 @@ static pluck_config_stage config_stage = {.struct_size = sizeof config_stage};
 static pluck_dump_info dump_info = {.struct_size = sizeof dump_info};
 static pluck_dump_row dump_row = {.struct_size = sizeof dump_row};
 static pluck_token token, tokens[N];
+static bool is_done;
+static const char *gathers;
 static pluck_status statuses[2];
 static pluck_draw draw, draws[2];
 static pluck_logprob logprobs[4];
@@ -215,6 +221,7 @@ static pluck_head *head, *tree_head, *new_head;
 static pluck_head_query *query, *new_query;
 static pluck_registry *registry, *new_registry;
 static pluck_candidate_sampler *candidates, *new_candidates;
+static pluck_shard *shard, *new_shard;
 static pluck_speculation *speculation, *new_speculation;
 static pluck_trace *trace, *new_trace;
 static pluck_trainer *trainer, *new_trainer;
@@ -245,6 +252,21 @@ static pluck_dump_writer *written_writer(void)
     MADE(pluck_dump_writer_create(&new_writer, new_path, &writer_options, &err));
     MADE(pluck_dump_writer_write(new_writer, &written_row, &err));
     return new_writer;
+}
+
+static pluck_shard *begun_shard(void)
+{
+    pluck_error err = {.status = PLUCK_OK};
+    MADE(pluck_shard_begin(shard, sampler, logits, &err));
+    return shard;
+}
+
+static const void *const *one_record(void)
+{
+    static const void *const records[1] = {bytes};
+    pluck_error err = {.status = PLUCK_OK};
+    MADE(pluck_shard_record(begun_shard(), bytes, sizeof bytes, &size, &err));
+    return records;
 }
 
 #include "null_calls.inc"
@@ -298,6 +320,7 @@ static void make_samplers(void)
     MADE(pluck_registry_create(&registry, NULL, &err));
     MADE(pluck_candidate_sampler_create(&candidates, N, NULL, &err));
     MADE(pluck_speculation_create(&speculation, N, 1, 0, NULL, &err));
+    MADE(pluck_shard_create(&shard, &shard_options, &err));
     pluck_pcg64_seed(&rng, 1, 2, 3);
     pluck_pcg32_init(&small_rng, 1, 2);
 }

@@ -29,21 +29,8 @@ void row_case_make(row_case *c, uint64_t seed, uint32_t n_vocab, int dtype)
         dtype = (int)test_random_below(&random, 3);
     c->row = logit_row_make(x, c->n_vocab, (pluck_dtype)dtype, seed % 7);
     stage_begin(&c->json, seed);
-    const pluck_stage *draw = NULL;
-    size_t n_stages = test_random_below(&random, 4);
-    for (size_t i = 0; i < n_stages;) {
-        const pluck_stage *stage = pluck_stage_at(test_random_below(&random, 200));
-        if (!stage)
-            continue;
-        if (stage->kind == PLUCK_STAGE_DRAW) {
-            draw = stage;
-            continue;
-        }
-        stage_text_add(&c->json, i++ ? ", " : "");
-        stage_add_random(&c->json, stage, STAGE_MODERATE, (stage_tokens){c->n_vocab, NULL},
-                         &random);
-    }
-    stage_end(&c->json, draw);
+    stage_end(&c->json, stage_add_chain(&c->json, 3, STAGE_MODERATE,
+                                        (stage_tokens){c->n_vocab, NULL}, &random));
     if (seed % 5 == 4) {
         c->json.n = 0;
         stage_text_add(&c->json, "%s", deferring[seed / 5 % 3]);

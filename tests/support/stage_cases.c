@@ -195,6 +195,25 @@ void stage_add_random(stage_text *json, const pluck_stage *stage, stage_values v
     stage_text_add(json, "}");
 }
 
+const pluck_stage *stage_add_chain(stage_text *json, size_t n_most, stage_values values,
+                                   stage_tokens tokens, test_random *random)
+{
+    const pluck_stage *draw = NULL;
+    size_t n_stages = test_random_below(random, n_most + 1);
+    for (size_t i = 0; i < n_stages;) {
+        const pluck_stage *stage = pluck_stage_at(test_random_below(random, 200));
+        if (!stage)
+            continue;
+        if (stage->kind == PLUCK_STAGE_DRAW) {
+            draw = stage;
+            continue;
+        }
+        stage_text_add(json, i++ ? ", " : "");
+        stage_add_random(json, stage, values, tokens, random);
+    }
+    return draw;
+}
+
 void stage_begin(stage_text *json, uint64_t seed)
 {
     json->n = 0;

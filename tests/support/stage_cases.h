@@ -35,6 +35,10 @@ typedef struct stage_tokens {
 void stage_add_random(stage_text *json, const pluck_stage *stage, stage_values values,
                       stage_tokens tokens, test_random *random);
 
+/* Appends up to n_most random stages. Returns the draw that came up on the way, or NULL. */
+const pluck_stage *stage_add_chain(stage_text *json, size_t n_most, stage_values values,
+                                   stage_tokens tokens, test_random *random);
+
 /* A whole configuration of these stages, draws left out, with this draw ("categorical" if NULL). */
 void stage_begin(stage_text *json, uint64_t seed);
 void stage_end(stage_text *json, const pluck_stage *draw);
