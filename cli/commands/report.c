@@ -8,7 +8,10 @@
  * is in report_page.c.
  */
 #include "commands/report.h"
+#include "base/error.h"
+#include "base/exact_sum.h"
 #include "base/scalar_math.h"
+#include "thread/thread.h"
 
 #include <pluck/sampler.h>
 
@@ -16,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXTS_A_ROW = 200, PAGE_TEXT_COLUMNS = 80, REST_BINS = 64, POWERS = 4 };
+enum { TEXTS_A_ROW = 200, PAGE_TEXT_COLUMNS = 80, REST_BINS = 64, POWERS = 4, ROWS_A_WORKER = 64 };
 
 typedef struct ranked {
     float logit;
@@ -188,22 +191,41 @@ int report_write_rows(const report *r, output *out)
 }
 
 /* Point of a chart that a row belongs to. */
-static size_t point_of(const report_dump *d, uint64_t row, size_t n_points)
+static size_t point_of(const report_dump *d, uint64_t row)
 {
     uint64_t n = d->t.data.end - d->t.data.first;
-    return (size_t)((double)(row - d->t.data.first) * (double)n_points / (double)n);
+    return (size_t)((double)(row - d->t.data.first) * (double)d->series.n / (double)n);
 }
+
+/* Over the rows of each point. */
+typedef struct point_sums {
+    report_dump *d;
+    plk_exact_sum entropy[2][REPORT_POINTS], effective[2][REPORT_POINTS];
+} point_sums;
 
 static void add_row(void *user, uint64_t row, const pluck_tune_row *measured)
 {
-    report_dump *d = user;
-    report_series *s = &d->series;
-    size_t i = point_of(d, row, s->n);
-    s->rows[i]++;
-    s->x[i] += (double)row;
+    point_sums *sums = user;
+    size_t i = point_of(sums->d, row);
+    sums->d->series.rows[i]++;
     for (int k = 0; k < 2; k++) {
-        s->entropy[k][i] += measured[k].entropy;
-        s->effective[k][i] += plk_exp(measured[k].entropy);
+        plk_exact_sum_add(&sums->entropy[k][i], measured[k].entropy);
+        plk_exact_sum_add(&sums->effective[k][i], plk_exp(measured[k].entropy));
+    }
+}
+
+/* The rows of a point follow each other, so that their numbers have the mean of the first and the
+ * last. */
+static void find_means(report_series *s, uint64_t first, const point_sums *sums)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        double rows = (double)s->rows[i];
+        s->x[i] = (double)first + 0.5 * (rows - 1);
+        first += s->rows[i];
+        for (int k = 0; k < 2; k++) {
+            s->entropy[k][i] = plk_exact_sum_value(&sums->entropy[k][i]) / rows;
+            s->effective[k][i] = plk_exact_sum_value(&sums->effective[k][i]) / rows;
+        }
     }
 }
 
@@ -212,12 +234,16 @@ static pluck_status measure_rows(report_dump *d, pluck_error *err)
     report_series *s = &d->series;
     uint64_t n = d->t.data.end - d->t.data.first;
     const double temperatures[2] = {1, d->t.has_targets ? d->t.fit.temperature : 1};
+    point_sums *sums = calloc(1, sizeof *sums);
+    if (!sums)
+        return plk_fail_nomem(err, sizeof *sums);
+    sums->d = d;
     pluck_tune_request request = {.struct_size = sizeof request,
                                   .temperatures = temperatures,
                                   .n = 2,
                                   .stats = d->t.stats,
                                   .row = add_row,
-                                  .user = d};
+                                  .user = sums};
     /* With targets the statistics are there, with the bins that were asked for. */
     pluck_tune_stats known[2];
     memcpy(known, d->t.stats, sizeof known);
@@ -227,40 +253,100 @@ static pluck_status measure_rows(report_dump *d, pluck_error *err)
     progress_clear(&d->t.bar);
     if (d->t.has_targets)
         memcpy(d->t.stats, known, sizeof known);
-    for (size_t i = 0; i < s->n; i++) {
-        s->x[i] /= s->rows[i];
-        for (int k = 0; k < 2; k++) {
-            s->entropy[k][i] /= s->rows[i];
-            s->effective[k][i] /= s->rows[i];
-        }
+    find_means(s, d->t.data.first, sums);
+    free(sums);
+    return status;
+}
+
+static const char *const cuts[REPORT_CUTS] = {"{\"min_p\": 0.05}", "{\"top_p\": 0.95}"};
+
+typedef struct counter {
+    pluck_sampler *samplers[REPORT_CUTS];
+    float *scratch;
+    uint64_t n_survivors[REPORT_CUTS][REPORT_POINTS];
+} counter;
+
+typedef struct counting {
+    report_dump *d;
+    counter *counters; /* one per worker */
+    uint32_t n_counters;
+    uint64_t row; /* the first of a group */
+} counting;
+
+static pluck_status open_counters(counting *c, pluck_error *err)
+{
+    uint32_t n_vocab = c->d->t.src.info.n_vocab;
+    pluck_status status = plk_parallel_workers(c->d->t.data.parallel, &c->n_counters, err);
+    if (status != PLUCK_OK)
+        return status;
+    c->counters = calloc(c->n_counters, sizeof *c->counters);
+    if (!c->counters)
+        return plk_fail_nomem(err, c->n_counters * sizeof *c->counters);
+    for (counter *w = c->counters; w < c->counters + c->n_counters; w++) {
+        w->scratch = malloc(n_vocab * sizeof *w->scratch);
+        if (!w->scratch)
+            return plk_fail_nomem(err, n_vocab * sizeof *w->scratch);
+        for (size_t k = 0; k < REPORT_CUTS && status == PLUCK_OK; k++)
+            status =
+                pluck_sampler_from_json(&w->samplers[k], cuts[k], strlen(cuts[k]), n_vocab, err);
+        if (status != PLUCK_OK)
+            return status;
+    }
+    return PLUCK_OK;
+}
+
+static void close_counters(counting *c)
+{
+    for (uint32_t i = 0; c->counters && i < c->n_counters; i++) {
+        for (size_t k = 0; k < REPORT_CUTS; k++)
+            pluck_sampler_destroy(&c->counters[i].samplers[k]);
+        free(c->counters[i].scratch);
+    }
+    free(c->counters);
+}
+
+static pluck_status count_row(void *context, uint32_t worker, size_t item, pluck_error *err)
+{
+    counting *c = context;
+    counter *w = &c->counters[worker];
+    uint64_t row = c->row + item;
+    pluck_logits logits;
+    pluck_draw drawn;
+    pluck_status status = read_logits(c->d->t.src.dump, row, w->scratch, &logits, err);
+    for (size_t k = 0; k < REPORT_CUTS && status == PLUCK_OK; k++) {
+        status = pluck_sampler_draw(w->samplers[k], logits, &drawn, err);
+        if (status == PLUCK_OK)
+            w->n_survivors[k][point_of(c->d, row)] += drawn.n_survivors;
     }
     return status;
 }
 
-/* How many tokens survive one truncation. */
-static pluck_status count_survivors(report_dump *d, const char *json, double *counts,
-                                    pluck_error *err)
+/* How many tokens survive each truncation. */
+static pluck_status count_survivors(report_dump *d, pluck_error *err)
 {
-    const report_series *s = &d->series;
-    pluck_sampler *sampler = NULL;
-    progress_start(&d->t.bar, d->t.data.end - d->t.data.first, NULL);
+    report_series *s = &d->series;
+    uint64_t first = d->t.data.first, end = d->t.data.end;
+    counting c = {.d = d};
+    pluck_status status = open_counters(&c, err);
+    progress_start(&d->t.bar, end - first, NULL);
     d->t.bar.unit = "rows";
-    pluck_status status =
-        pluck_sampler_from_json(&sampler, json, strlen(json), d->t.src.info.n_vocab, err);
-    for (uint64_t row = d->t.data.first; row < d->t.data.end && status == PLUCK_OK; row++) {
-        pluck_logits logits;
-        pluck_draw drawn = {0};
-        status = read_logits(d->t.src.dump, row, d->t.src.scratch, &logits, err);
-        if (status == PLUCK_OK)
-            status = pluck_sampler_draw(sampler, logits, &drawn, err);
-        counts[point_of(d, row, s->n)] += (double)drawn.n_survivors;
-        progress_update(&d->t.bar, row - d->t.data.first + 1);
-        pluck_dump_release(d->t.src.dump, row);
+    uint64_t at_once = (uint64_t)ROWS_A_WORKER * c.n_counters;
+    for (c.row = first; c.row < end && status == PLUCK_OK;) {
+        size_t n = (size_t)(end - c.row < at_once ? end - c.row : at_once);
+        status = plk_parallel_run(d->t.data.parallel, c.n_counters, n, count_row, &c, NULL, err);
+        c.row += n;
+        progress_update(&d->t.bar, c.row - first);
+        pluck_dump_release(d->t.src.dump, c.row);
     }
-    for (size_t i = 0; i < s->n; i++)
-        counts[i] /= s->rows[i];
     progress_clear(&d->t.bar);
-    pluck_sampler_destroy(&sampler);
+    for (size_t k = 0; k < REPORT_CUTS && status == PLUCK_OK; k++)
+        for (size_t i = 0; i < s->n; i++) {
+            uint64_t n = 0;
+            for (uint32_t w = 0; w < c.n_counters; w++)
+                n += c.counters[w].n_survivors[k][i];
+            s->nucleus[k][i] = (double)n / (double)s->rows[i];
+        }
+    close_counters(&c);
     return status;
 }
 
@@ -281,9 +367,7 @@ static int study_dump(report *r, report_dump *d, const char *path)
     d->n_explored = (size_t)(n < wanted ? n : wanted > 0 ? wanted : 1);
     pluck_status status = measure_rows(d, &err);
     if (status == PLUCK_OK)
-        status = count_survivors(d, "{\"top_p\": 0.95}", d->series.nucleus[1], &err);
-    if (status == PLUCK_OK)
-        status = count_survivors(d, "{\"min_p\": 0.05}", d->series.nucleus[0], &err);
+        status = count_survivors(d, &err);
     return complain_about(d->t.name, status, &err);
 }
 

@@ -20,6 +20,7 @@ typedef struct report_flags {
 
 enum {
     REPORT_POINTS = 200,         /* of a chart over rows */
+    REPORT_CUTS = 2,             /* truncations whose survivors are counted */
     REPORT_ROWS_DEFAULT = 12,    /* in the explorer */
     REPORT_LOGIT_BYTES = 1300000 /* of all rows of the explorer, in the page */
 };
@@ -28,10 +29,10 @@ enum {
  * than points. */
 typedef struct report_series {
     size_t n;
+    uint64_t rows[REPORT_POINTS]; /* of a point */
     double x[REPORT_POINTS];
     double entropy[2][REPORT_POINTS], effective[2][REPORT_POINTS]; /* T = 1, fitted */
-    double rows[REPORT_POINTS];
-    double nucleus[2][REPORT_POINTS]; /* tokens that survive min_p 0.05, top_p 0.95 */
+    double nucleus[REPORT_CUTS][REPORT_POINTS]; /* tokens that survive min_p 0.05, top_p 0.95 */
 } report_series;
 
 typedef struct report_dump {

@@ -74,6 +74,8 @@ class Repeatable(CommandCase):
             f"pluck sample logits.npy --rows 4:2 {CHAIN}",
             f"pluck sample logits.raw --vocab-size 512 --vocab vocab.json {CHAIN}",
             f"cat logits.npy | pluck sample - --draws 1500 {CHAIN}",
+            "pluck report logits.npy --targets targets.npy --explore 1",
+            "pluck report small.npy gpt2.npy --rows :5 --explore 1",
         ]
         for line in lines:
             one = self.run_line(line)
