@@ -6,9 +6,12 @@
  */
 #include "output.h"
 
+#include "base/scalar_math.h"
+
 #include <langinfo.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { LEFT = 44, RIGHT = 10, TOP = 36, BOTTOM = 40, TICKS_MAX = 12 };
@@ -30,9 +33,29 @@ static const char file_style[] =
     ".d3{fill:#3c7d3c}"
     ".few{opacity:.3}.ring{fill:#fff;opacity:.6}.rows{font-size:8px;fill:#777}</style>\n";
 
+/* Exact up to 10^22, and rounded once from 10^-22 on. */
+static double power_of_ten(int n)
+{
+    double power = 1;
+    for (int i = 0; i < abs(n); i++)
+        power *= 10;
+    return n < 0 ? 1 / power : power;
+}
+
+/* The largest power of ten that is not above value, which is between 1e-300 and 1e300. */
+static double decade_of(double value)
+{
+    int n = (int)floor(plk_log(value) / plk_log(10));
+    while (power_of_ten(n) > value)
+        n--;
+    while (power_of_ten(n + 1) <= value)
+        n++;
+    return power_of_ten(n);
+}
+
 static double pixel(const axis *a, double value)
 {
-    double part = a->is_log ? log(value / a->low) / log(a->high / a->low)
+    double part = a->is_log ? plk_log(value / a->low) / plk_log(a->high / a->low)
                             : (value - a->low) / (a->high - a->low);
     return a->start + a->length * part;
 }
@@ -52,9 +75,9 @@ static void add_tick(axis *a, double value)
 /* 1, 2 and 5 of each power of ten, or the powers alone, or some of them, if that is enough. */
 static void log_ticks(axis *a)
 {
-    double decades = log10(a->high / a->low);
-    double factor = pow(10, ceil(decades / 10));
-    for (double power = pow(10, floor(log10(a->low))); power <= a->high; power *= factor) {
+    double decades = plk_log(a->high / a->low) / plk_log(10);
+    double factor = power_of_ten((int)ceil(decades / 10 - 1e-9));
+    for (double power = decade_of(a->low); power <= a->high; power *= factor) {
         add_tick(a, power);
         if (decades <= 3.5) {
             add_tick(a, 2 * power);
@@ -66,7 +89,7 @@ static void log_ticks(axis *a)
 static void linear_ticks(axis *a)
 {
     double rough = (a->high - a->low) / 5;
-    double power = pow(10, floor(log10(rough)));
+    double power = decade_of(rough);
     double quotient = rough / power;
     double step = power * (quotient > 5 ? 10 : quotient > 2 ? 5 : quotient > 1 ? 2 : 1);
     for (double i = ceil(a->low / step - 1e-9); i * step <= a->high * (1 + 1e-12); i++)

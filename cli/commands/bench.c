@@ -11,6 +11,7 @@
  * What the times suggest: each rule looks at one thing and says something only if it was measured
  * to matter; the thresholds keep noise from talking.
  */
+#include "base/scalar_math.h"
 #include "input.h"
 #include "setup.h"
 
@@ -106,7 +107,7 @@ static int make_up(bench_rows *rows, const bench_flags *flags)
         }
         for (int k = 0; k < N_PEAKS; k++) {
             double at = pluck_pcg64_uniform(&rng) * rows->n_vocab;
-            x[(uint32_t)at] = (float)(18.0 - 3.0 * log(1.0 + k));
+            x[(uint32_t)at] = (float)(18.0 - 3.0 * plk_log(1.0 + k));
         }
         rows->numbers[r] = r;
     }

@@ -135,11 +135,12 @@ static void write_curve(output *out)
                   "<text x=\"4\" y=\"13\" class=\"title\">Probability by rank</text>\n"
                   "<rect id=\"curve-kept\" y=\"30\" height=\"180\"/>\n",
                   CHART_WIDTH, CHART_HEIGHT);
-    for (int power = 0; power <= 8; power += 2)
+    static const double probabilities[] = {1, 1e-2, 1e-4, 1e-6, 1e-8};
+    for (int i = 0; i < 5; i++)
         output_printf(out,
                       "<path class=\"grid\" d=\"M44 %.1fH350\"/>"
                       "<text x=\"39\" y=\"%.1f\" text-anchor=\"end\">%g</text>\n",
-                      30 + 22.5 * power, 33.5 + 22.5 * power, pow(10, -power));
+                      30 + 45.0 * i, 33.5 + 45.0 * i, probabilities[i]);
     output_text(out,
                 "<path class=\"axis\" d=\"M44 30V210H350\"/>"
                 "<path class=\"line s0\" id=\"curve-before\"/>"

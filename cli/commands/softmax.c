@@ -227,7 +227,7 @@ static pluck_status compute_log(request *r, const number_list *z, float *p, pluc
         return pluck_log_softmax(z->values, z->n, r->beta, p, err);
     pluck_status status = compute_probabilities(r, z, p, err);
     for (size_t i = 0; i < z->n && status == PLUCK_OK; i++)
-        p[i] = logf(p[i]);
+        p[i] = (float)plk_log((double)p[i]);
     return status;
 }
 

@@ -9,7 +9,7 @@ changed.
     test_symbols.py conduct NM SHARED_LIBRARY               nothing prints, exits, reads the
                                                             environment or changes the process
     test_symbols.py state NM STATIC_LIBRARY                 no variable that can be written
-    test_symbols.py libm NM STATIC_LIBRARY                  of the system's libm only functions
+    test_symbols.py libm NM STATIC_LIBRARY_OR_PROGRAM       of the system's libm only functions
                                                             whose results are exact or correctly
                                                             rounded everywhere
 """
@@ -117,7 +117,7 @@ def check_libm(program, library):
         name = DECORATED.fullmatch(fields[1].split("@")[0]).group(1)
         plain = name if name in LIBM else name[:-1] if name[-1:] in ("f", "l") else name
         if plain in LIBM and plain not in EXACT:
-            problems.append(f"{name}: its last bits differ between systems; lib/simd/scalar_math.h "
+            problems.append(f"{name}: its last bits differ between systems; lib/base/scalar_math.h "
                             "has a logarithm and an exponential")
     return sorted(set(problems)) if n_symbols else [f"{library} needs nothing, which cannot be"]
 
