@@ -89,6 +89,11 @@ static int compare_words(const uint64_t *a, const uint64_t *b, size_t n)
     return 0;
 }
 
+static size_t n_keys(const plk_tally_list *list)
+{
+    return list->n_words < PLK_TALLY_KEYS ? list->n_words : PLK_TALLY_KEYS;
+}
+
 static int compare_1(const void *a, const void *b)
 {
     return compare_words(a, b, 1);
@@ -111,11 +116,10 @@ static int compare_4(const void *a, const void *b)
 
 void plk_tally_list_sort(plk_tally_list *list)
 {
-    static int (*const compare[PLK_TALLY_WORDS])(const void *, const void *) = {
+    static int (*const compare[PLK_TALLY_KEYS])(const void *, const void *) = {
         compare_1, compare_2, compare_3, compare_4};
     if (list->n > 1)
-        qsort(list->words, list->n, list->n_words * sizeof *list->words,
-              compare[list->n_words - 1]);
+        qsort(list->words, list->n, list->n_words * sizeof *list->words, compare[n_keys(list) - 1]);
     if (list->limit > 0 && list->n > list->limit)
         list->n = list->limit;
 }
@@ -366,7 +370,7 @@ static pluck_status merge_list(merger *m, plk_tally_list *list)
     for (uint64_t i = 0; i < n && status == PLUCK_OK; i++) {
         for (size_t k = 0; k < list->n_words; k++)
             words[k] = plk_take_u64(&m->in);
-        if (compare_words(words, before, list->n_words) < 0)
+        if (compare_words(words, before, n_keys(list)) < 0)
             return refuse(m, "the items of a list are not in order");
         memcpy(before, words, sizeof before);
         if (m->is_adding)

@@ -11,7 +11,7 @@
 
 #include <pluck/ranks.h>
 
-enum { PLK_TALLY_SECTIONS = 8, PLK_TALLY_WORDS = 4 };
+enum { PLK_TALLY_SECTIONS = 8, PLK_TALLY_KEYS = 4, PLK_TALLY_WORDS = 16 };
 
 typedef enum plk_tally_kind {
     PLK_TALLY_COUNTS,   /* uint64_t: added, at most UINT64_MAX */
@@ -21,8 +21,9 @@ typedef enum plk_tally_kind {
     PLK_TALLY_TEXT      /* plk_tally_text */
 } plk_tally_kind;
 
-/* Items of n_words words, ordered by the first word, then by the next. All zero but n_words and
- * limit is the empty list. */
+/* Items of n_words words, ordered by the first word, then by the next. Only PLK_TALLY_KEYS words
+ * are compared: items that agree in these must be equal. All zero but n_words and limit is the
+ * empty list. */
 typedef struct plk_tally_list {
     size_t n_words;  /* 1 to PLK_TALLY_WORDS */
     size_t limit;    /* only this many are kept, the first ones; 0: all */

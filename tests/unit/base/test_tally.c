@@ -22,7 +22,15 @@
 
 #include <cmocka.h>
 
-enum { N_COUNTS = 3, N_SUMS = 2, N_LISTS = 2, LIMIT = 5, MAX_PARTS = 7, MAX_BYTES = 1 << 18 };
+enum {
+    N_COUNTS = 3,
+    N_SUMS = 2,
+    N_LISTS = 2,
+    LIMIT = 5,
+    WIDE = 7,
+    MAX_PARTS = 7,
+    MAX_BYTES = 1 << 18
+};
 
 /* Everything that a tally can hold. */
 typedef struct sample {
@@ -36,7 +44,7 @@ typedef struct sample {
 
 static void sample_open(sample *s, const char *name, const pluck_allocator *allocator)
 {
-    *s = (sample){.lists = {{.n_words = 1}, {.n_words = 2, .limit = LIMIT}}};
+    *s = (sample){.lists = {{.n_words = 1}, {.n_words = WIDE, .limit = LIMIT}}};
     plk_tally_open(&s->tally, name, allocator);
     plk_tally_section_add(&s->tally, PLK_TALLY_COUNTS, s->counts, N_COUNTS);
     plk_tally_section_add(&s->tally, PLK_TALLY_INTEGERS, s->integers, 1);
@@ -50,9 +58,11 @@ static void add_item(sample *s, uint64_t item)
 {
     test_random random = test_random_make(item);
     double x = ldexp(test_random_normal(&random), (int)test_random_below(&random, 200) - 100);
-    uint64_t equal_first[] = {test_random_below(&random, 3), item};
+    uint64_t equal_first[WIDE] = {test_random_below(&random, 3), item};
     uint64_t word = plk_tally_word(x);
     char text[40];
+    for (size_t i = 2; i < WIDE; i++)
+        equal_first[i] = test_random_bits(&random);
     if (item % 4 == 0)
         return;
     s->counts[item % N_COUNTS]++;
@@ -168,7 +178,7 @@ static void a_merged_tally_says_what_was_added(void **state)
     plk_tally_list_sort(&s.lists[1]);
     assert_int_equal(s.lists[1].n, LIMIT);
     for (size_t i = 0; i < LIMIT; i++)
-        assert_int_equal(s.lists[1].words[2 * i], 0);
+        assert_int_equal(s.lists[1].words[WIDE * i], 0);
     plk_tally_text_sort(&s.text);
     assert_int_equal(s.text.n_pieces, 60);
     for (size_t i = 0; i < 60; i++) {
@@ -222,7 +232,7 @@ static void other_bytes_are_refused_and_change_nothing(void **state)
     size_t failure = 20 + 8, message = failure + 4, counts = message + strlen("item 2: ... \\n");
     size_t integers = counts + 12 + 8 * N_COUNTS, sums = integers + 12 + 8;
     size_t text = valid.n - (12 + 8 + 6 * 20 + 3 * strlen("item 1"));
-    size_t lists = text - (12 + N_LISTS * 24 + 3 * 8 + 3 * 16);
+    size_t lists = text - (12 + N_LISTS * 24 + 3 * 8 + 3 * 8 * WIDE);
     const change changes[] = {
         {"another version", 0, 2, 4, "another version"},
         {"fewer sections", 4, 4, 4, "another pass"},
