@@ -24,36 +24,58 @@
 
 static const double quantile_levels[N_QUANTILES] = {0.0, 0.01, 0.05, 0.5, 0.95, 0.99, 0.999, 1.0};
 
+enum { ROW_WORDS = sizeof(compared_row) / sizeof(uint64_t) };
+
+void comparison_open(comparison *all)
+{
+    all->rows.n_words = ROW_WORDS;
+    plk_tally_open(&all->tally, "compare", NULL);
+    plk_tally_section_add(&all->tally, PLK_TALLY_LISTS, &all->rows, 1);
+}
+
+static compared_row row_of(const uint64_t *words)
+{
+    compared_row row;
+    memcpy(&row, words, sizeof row);
+    return row;
+}
+
+compared_row comparison_row(const comparison *all, size_t i)
+{
+    return row_of(all->rows.words + i * ROW_WORDS);
+}
+
 bool comparison_add(comparison *all, uint64_t row, pluck_token target, const pluck_comparison *c)
 {
-    if (!grow(&all->rows, &all->capacity, all->n_rows + 1, sizeof *all->rows))
-        return false;
-    all->rows[all->n_rows++] = (compared_row){.row = row,
-                                              .kl_ab = c->kl_ab,
-                                              .kl_ba = c->kl_ba,
-                                              .total_variation = c->total_variation,
-                                              .rank_correlation = c->rank_correlation,
-                                              .kept_a = c->kept_a,
-                                              .kept_b = c->kept_b,
-                                              .nll_a = c->nll_a,
-                                              .nll_b = c->nll_b,
-                                              .top_prob_a = c->top_prob_a,
-                                              .top_prob_b = c->top_prob_b,
-                                              .top_a = c->top_a,
-                                              .top_b = c->top_b,
-                                              .target = target};
-    return true;
+    compared_row compared = {.row = row,
+                             .kl_ab = c->kl_ab,
+                             .kl_ba = c->kl_ba,
+                             .total_variation = c->total_variation,
+                             .rank_correlation = c->rank_correlation,
+                             .kept_a = c->kept_a,
+                             .kept_b = c->kept_b,
+                             .nll_a = c->nll_a,
+                             .nll_b = c->nll_b,
+                             .top_prob_a = c->top_prob_a,
+                             .top_prob_b = c->top_prob_b,
+                             .top_a = c->top_a,
+                             .top_b = c->top_b,
+                             .target = target};
+    uint64_t words[ROW_WORDS];
+    memcpy(words, &compared, sizeof words);
+    plk_tally_list_add(&all->tally, &all->rows, words);
+    return all->tally.missing_bytes == 0;
 }
 
 /* The larger divergence comes first, then the larger variation, then the first row. */
 static int worse_first(const void *left, const void *right)
 {
-    const compared_row *x = left, *y = right;
-    if (x->kl_ab != y->kl_ab)
-        return x->kl_ab > y->kl_ab ? -1 : 1;
-    if (x->total_variation != y->total_variation)
-        return x->total_variation > y->total_variation ? -1 : 1;
-    return x->row < y->row ? -1 : x->row > y->row;
+    compared_row x = row_of(left), y = row_of(right);
+    if (x.kl_ab != y.kl_ab)
+        return x.kl_ab > y.kl_ab ? -1 : 1;
+    if (x.total_variation != y.total_variation)
+        return x.total_variation > y.total_variation ? -1 : 1;
+    return x.row < y.row ? -1 : x.row > y.row;
 }
 
 /* NaN: the row has no such value. */
@@ -97,8 +119,9 @@ static void find_series(comparison *all, measure m, double *values)
     series *s = &all->measures[m];
     plk_exact_sum sum = {.n_nan = 0}, squares = {.n_nan = 0}, around = {.n_nan = 0};
     size_t n = 0;
-    for (size_t i = 0; i < all->n_rows; i++) {
-        double value = value_of(&all->rows[i], m);
+    for (size_t i = 0; i < all->rows.n; i++) {
+        compared_row row = comparison_row(all, i);
+        double value = value_of(&row, m);
         if (isnan(value))
             continue;
         values[n++] = value;
@@ -118,25 +141,27 @@ static void find_series(comparison *all, measure m, double *values)
         s->quantiles[i] = quantile(values, n, quantile_levels[i]);
 }
 
-/* Of the rows with a target: how the losses of a and b go together, and how sure and how right both
- * are. */
-static void find_targets(comparison *all)
+/* How often the best token is the same, and of the rows with a target how the losses of a and b go
+ * together, and how sure and how right both are. */
+static void find_agreement(comparison *all)
 {
     plk_exact_sum xx = {.n_nan = 0}, yy = {.n_nan = 0}, xy = {.n_nan = 0};
     plk_exact_sum top_probs[2] = {{.n_nan = 0}, {.n_nan = 0}};
     uint64_t n_correct[2] = {0, 0};
-    for (const compared_row *r = all->rows; r < all->rows + all->n_rows; r++) {
-        if (r->target == PLUCK_NO_TOKEN)
+    for (size_t i = 0; i < all->rows.n; i++) {
+        compared_row r = comparison_row(all, i);
+        all->n_same_top += r.top_a == r.top_b;
+        if (r.target == PLUCK_NO_TOKEN)
             continue;
-        double dx = r->nll_a - all->measures[MEASURE_NLL_A].mean;
-        double dy = r->nll_b - all->measures[MEASURE_NLL_B].mean;
+        double dx = r.nll_a - all->measures[MEASURE_NLL_A].mean;
+        double dy = r.nll_b - all->measures[MEASURE_NLL_B].mean;
         plk_exact_sum_add_product(&xx, dx, dx);
         plk_exact_sum_add_product(&yy, dy, dy);
         plk_exact_sum_add_product(&xy, dx, dy);
-        plk_exact_sum_add(&top_probs[0], r->top_prob_a);
-        plk_exact_sum_add(&top_probs[1], r->top_prob_b);
-        n_correct[0] += r->top_a == r->target;
-        n_correct[1] += r->top_b == r->target;
+        plk_exact_sum_add(&top_probs[0], r.top_prob_a);
+        plk_exact_sum_add(&top_probs[1], r.top_prob_b);
+        n_correct[0] += r.top_a == r.target;
+        n_correct[1] += r.top_b == r.target;
     }
     double x = plk_exact_sum_value(&xx), y = plk_exact_sum_value(&yy);
     double n = (double)all->measures[MEASURE_NLL_A].n;
@@ -150,25 +175,23 @@ static void find_targets(comparison *all)
 
 bool comparison_finish(comparison *all)
 {
-    double *values = calloc(all->n_rows + 1, sizeof *values);
+    double *values = calloc(all->rows.n + 1, sizeof *values);
     if (!values)
         return false;
     for (measure m = 0; m < N_MEASURES; m++)
         find_series(all, m, values);
     free(values);
-    find_targets(all);
-    for (size_t i = 0; i < all->n_rows; i++)
-        all->n_same_top += all->rows[i].top_a == all->rows[i].top_b;
+    find_agreement(all);
     uint64_t most = all->flags->worst;
     if (most > 0)
-        qsort(all->rows, all->n_rows, sizeof *all->rows, worse_first);
-    all->n_worst = most < all->n_rows ? (size_t)most : all->n_rows;
+        qsort(all->rows.words, all->rows.n, sizeof(compared_row), worse_first);
+    all->n_worst = most < all->rows.n ? (size_t)most : all->rows.n;
     return true;
 }
 
 void comparison_free(comparison *all)
 {
-    free(all->rows);
+    plk_tally_close(&all->tally);
     texts_close(&all->texts);
 }
 
@@ -465,7 +488,7 @@ static int compare_rows(run *r)
     while (code == EXIT_DONE && !r->has_ended && r->row < r->end && r->out.error == 0)
         code = compare_group(r);
     progress_clear(&r->bar);
-    if (code == EXIT_DONE && r->all.n_rows == 0 && r->out.error == 0)
+    if (code == EXIT_DONE && r->all.rows.n == 0 && r->out.error == 0)
         code = complain(EXIT_DATA, "%s: ended before row %llu", r->sides[0].name,
                         (unsigned long long)r->first);
     return code;
@@ -512,7 +535,7 @@ static void doubt_side(run *r)
         return;
     const targets *truth = &r->sides[s->known.is_known ? i : 0].known;
     if (truth->is_known)
-        doubt_add_shift(s->src, truth, r->first, r->first + all->n_rows, all->warning);
+        doubt_add_shift(s->src, truth, r->first, r->first + all->rows.n, all->warning);
     complain(EXIT_DONE, "warning: %s: %s", s->name, all->warning);
 }
 
@@ -543,6 +566,7 @@ static int run_compare(const void *given)
 {
     const compare_flags *flags = given;
     run r = {.flags = flags};
+    comparison_open(&r.all);
     int code = prepare(&r);
     if (code == EXIT_DONE)
         code = create_workers(&r);

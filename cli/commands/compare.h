@@ -7,6 +7,8 @@
 #include "input.h"
 #include "setup.h"
 
+#include "base/tally.h"
+
 #include <pluck/dump.h>
 #include <pluck/tune.h>
 
@@ -20,12 +22,12 @@ typedef struct compare_flags {
     int format;
 } compare_flags;
 
-/* What the summary needs of a row. */
+/* What the summary needs of a row: an item of a tally, so that all of it are words. */
 typedef struct compared_row {
     uint64_t row;
     double kl_ab, kl_ba, total_variation, rank_correlation;
     double kept_a, kept_b, nll_a, nll_b, top_prob_a, top_prob_b;
-    pluck_token top_a, top_b, target;
+    int64_t top_a, top_b, target;
 } compared_row;
 
 typedef enum measure {
@@ -57,8 +59,8 @@ typedef struct comparison {
     const compare_flags *flags;
     const char *name_a, *name_b;
     uint32_t n_vocab;
-    compared_row *rows;
-    size_t n_rows, capacity;
+    pluck_tally tally;   /* has the rows */
+    plk_tally_list rows; /* of compared_row, see comparison_row() */
     token_texts texts;
 
     /* What comparison_finish() finds out. */
@@ -69,6 +71,13 @@ typedef struct comparison {
     size_t n_worst;                    /* of the first rows, which are those that differ most */
     char warning[DOUBT_BYTES];         /* empty: none */
 } comparison;
+
+/* Of no rows. */
+void comparison_open(comparison *all);
+
+/* Row number i of those that were taken in, or after comparison_finish() of those that differ
+ * most. */
+compared_row comparison_row(const comparison *all, size_t i);
 
 /* Takes in a row. false: memory ran out. */
 bool comparison_add(comparison *all, uint64_t row, pluck_token target, const pluck_comparison *c);

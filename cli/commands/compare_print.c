@@ -122,15 +122,15 @@ static void print_worst(const comparison *all, output *out)
     output_char(out, '\n');
     table t = table_begin(out, columns, 4, "", "");
     for (size_t i = 0; i < all->n_worst; i++) {
-        const compared_row *w = &all->rows[i];
-        table_count(&t, w->row);
-        table_number(&t, has_kl ? w->kl_ab : w->kept_a);
-        table_number(&t, w->total_variation);
-        print_token(all, out, w->top_a, w->top_prob_a);
-        print_token(all, out, w->top_b, w->top_prob_b);
-        if (w->target != PLUCK_NO_TOKEN) {
-            print_token(all, out, w->target, plk_exp(-w->nll_a));
-            output_printf(out, " -> %.4f", plk_exp(-w->nll_b));
+        compared_row w = comparison_row(all, i);
+        table_count(&t, w.row);
+        table_number(&t, has_kl ? w.kl_ab : w.kept_a);
+        table_number(&t, w.total_variation);
+        print_token(all, out, (pluck_token)w.top_a, w.top_prob_a);
+        print_token(all, out, (pluck_token)w.top_b, w.top_prob_b);
+        if (w.target != PLUCK_NO_TOKEN) {
+            print_token(all, out, (pluck_token)w.target, plk_exp(-w.nll_a));
+            output_printf(out, " -> %.4f", plk_exp(-w.nll_b));
         }
         table_end_row(&t);
     }
@@ -143,11 +143,11 @@ void compare_print_text(const comparison *all, output *out)
     output_quoted(out, all->name_a, strlen(all->name_a));
     output_text(out, ", B ");
     output_quoted(out, all->name_b, strlen(all->name_b));
-    output_printf(out, ", %llu rows, %u tokens\n", (unsigned long long)all->n_rows,
+    output_printf(out, ", %llu rows, %u tokens\n", (unsigned long long)all->rows.n,
                   (unsigned)all->n_vocab);
     print_measures(all, out);
     output_printf(out, "\n%-20s %10.3f%% of rows\n", "same top token",
-                  percent_of(all->n_same_top, all->n_rows));
+                  percent_of(all->n_same_top, all->rows.n));
     for (measure m = MEASURE_KL_AB; m <= MEASURE_KL_BA; m++)
         if (all->measures[m].n_infinite > 0)
             output_printf(out,
@@ -179,23 +179,23 @@ static void json_worst(const comparison *all, output *out)
 {
     json_open(out, "worst", '[');
     for (size_t i = 0; i < all->n_worst; i++) {
-        const compared_row *w = &all->rows[i];
+        compared_row w = comparison_row(all, i);
         json_open(out, NULL, '{');
-        json_count(out, "row", w->row);
-        json_double(out, "kl_ab", w->kl_ab);
-        json_double(out, "kl_ba", w->kl_ba);
-        json_double(out, "total_variation", w->total_variation);
-        json_token(out, "top_a", w->top_a);
-        json_token(out, "top_b", w->top_b);
-        texts_json(&all->texts, out, "text_a", w->top_a);
-        texts_json(&all->texts, out, "text_b", w->top_b);
-        json_double(out, "prob_a", w->top_prob_a);
-        json_double(out, "prob_b", w->top_prob_b);
-        if (w->target != PLUCK_NO_TOKEN) {
-            json_token(out, "target", w->target);
-            texts_json(&all->texts, out, "text", w->target);
-            json_double(out, "nll_a", w->nll_a);
-            json_double(out, "nll_b", w->nll_b);
+        json_count(out, "row", w.row);
+        json_double(out, "kl_ab", w.kl_ab);
+        json_double(out, "kl_ba", w.kl_ba);
+        json_double(out, "total_variation", w.total_variation);
+        json_token(out, "top_a", (pluck_token)w.top_a);
+        json_token(out, "top_b", (pluck_token)w.top_b);
+        texts_json(&all->texts, out, "text_a", (pluck_token)w.top_a);
+        texts_json(&all->texts, out, "text_b", (pluck_token)w.top_b);
+        json_double(out, "prob_a", w.top_prob_a);
+        json_double(out, "prob_b", w.top_prob_b);
+        if (w.target != PLUCK_NO_TOKEN) {
+            json_token(out, "target", (pluck_token)w.target);
+            texts_json(&all->texts, out, "text", (pluck_token)w.target);
+            json_double(out, "nll_a", w.nll_a);
+            json_double(out, "nll_b", w.nll_b);
         }
         output_char(out, '}');
     }
@@ -214,9 +214,9 @@ void compare_print_json(const comparison *all, output *out)
     json_open(out, NULL, '{');
     json_string(out, "a", all->name_a);
     json_string(out, "b", all->name_b);
-    json_count(out, "rows", all->n_rows);
+    json_count(out, "rows", all->rows.n);
     json_count(out, "n_vocab", all->n_vocab);
-    json_double(out, "same_top", percent_of(all->n_same_top, all->n_rows) / 100.0);
+    json_double(out, "same_top", percent_of(all->n_same_top, all->rows.n) / 100.0);
     for (size_t i = 0; i < MEASURE_KEPT_A; i++)
         if (all->measures[i].n > 0)
             json_series(out, titles[i].name, &all->measures[i]);
