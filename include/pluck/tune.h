@@ -14,10 +14,10 @@
  * bin).
  *
  * Rows are read from front to back, several times where a function says so, on the threads of
- * data.parallel. Results do not depend on the number of threads. Memory does not grow with the
- * rows, except where a function says so. The exponentials of a row are floats, and are summed in
- * double, so that means have an error of at most 3e-7. Results have the same bits on every
- * instruction set.
+ * data.parallel and by the processes of data.ranks. Results do not depend on the number of either.
+ * Memory does not grow with the rows, except where a function says so. The exponentials of a row
+ * are floats, and are summed in double, so that means have an error of at most 3e-7. Results have
+ * the same bits on every instruction set.
  *
  * If there are targets, rows whose target is PLUCK_NO_TOKEN are left out. Errors name the row:
  * PLUCK_ERR_NAN and PLUCK_ERR_EMPTY as from a sampler; PLUCK_ERR_INVALID for a target that is not a
@@ -30,6 +30,7 @@
 
 #include <pluck/base.h>
 #include <pluck/dump.h>
+#include <pluck/ranks.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -44,14 +45,18 @@ typedef struct pluck_tune_data {
     const pluck_parallel *parallel; /* NULL: the calling thread alone */
     pluck_isa isa;                  /* the instruction set; 0: the best that is supported */
 
-    /* Called from the calling thread after each group of rows. done and total count rows over all
-     * passes; total is an estimate, because the number of passes is not known at the start. NULL:
-     * not called. */
+    /* Called from the calling thread after each group of rows. done counts the rows that this
+     * process has read, total those that all processes will read, over all passes; total is an
+     * estimate, because the number of passes is not known at the start. NULL: not called. */
     void (*progress)(void *user, uint64_t done, uint64_t total);
     void *user; /* passed to progress */
 
     /* For the memory of the call, used on the calling thread only. NULL: malloc and free. */
     const pluck_allocator *allocator;
+
+    /* The processes that share the rows; every one gets the same results. The items of a pass are
+     * the rows that it reads. NULL: this process alone. */
+    const pluck_ranks *ranks;
 } pluck_tune_data;
 
 /* How rows are put into bins by confidence. With all fields zero there are 15 bins of equal width
@@ -99,14 +104,26 @@ typedef struct pluck_tune_request {
     pluck_tune_stats *stats; /* [n] results; NULL: not wanted */
     pluck_tune_bin *bins;    /* [n, number of bins] results; NULL: not wanted */
 
-    /* Called from the calling thread for each row, in order, with its n measurements. NULL: not
-     * called. */
+    /* Called from the calling thread for each row that this process reads, in order, with its n
+     * measurements. NULL: not called. */
     void (*row)(void *user, uint64_t row, const pluck_tune_row *measured);
     void *user;
+
+    /* [n] the temperatures of the rows with an odd number, as in pluck_tune_half: for
+     * cross-validation, those that were fitted to the even rows. NULL: the same for all rows. */
+    const double *odd_temperatures;
+
+    /* Results over n_parts parts of consecutive rows, up to PLUCK_TUNE_MAX_PARTS: of N rows, part i
+     * begins with row data.first + floor(N i / n_parts). A part whose rows have no target has rows
+     * 0, and NaN for all means. ece is NaN. */
+    size_t n_parts;          /* 0: not wanted */
+    pluck_tune_stats *parts; /* [n_parts, n] results */
 } pluck_tune_request;
 
-/* Measures all temperatures in one pass. On failure stats and bins are unchanged, but request->row
- * may have been called for some rows. */
+#define PLUCK_TUNE_MAX_PARTS 1000u
+
+/* Measures all temperatures in one pass. On failure stats, bins and parts are unchanged, but
+ * request->row may have been called for some rows. */
 PLUCK_API pluck_status pluck_tune_measure(const pluck_tune_data *data,
                                           const pluck_tune_request *request, pluck_error *err);
 
@@ -214,7 +231,7 @@ typedef struct pluck_tune_cut {
  * requires targets. The tightest setting is the smallest one for top_p, top_k and top_n_sigma, and
  * the largest one for min_p. Except for top_k, the setting is then made looser by about 1e-6,
  * because at the exact number rounding would decide which targets survive. The function takes one
- * pass, which sorts each row, and 32 (1 - keep) bytes of memory per row. On failure the outputs are
+ * pass, which sorts each row, and 64 (1 - keep) bytes of memory per row. On failure the outputs are
  * unchanged.
  */
 PLUCK_API pluck_status pluck_tune_cuts(const pluck_tune_data *data, double temperature,

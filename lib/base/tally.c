@@ -136,6 +136,21 @@ static pluck_status grow_list(const pluck_tally *tally, plk_tally_list *list, si
                     list->n_words * sizeof *list->words, err);
 }
 
+pluck_status plk_tally_list_reserve(const pluck_tally *tally, plk_tally_list *list, uint64_t n,
+                                    pluck_error *err)
+{
+    size_t item_bytes = list->n_words * sizeof *list->words, n_bytes;
+    if (n > SIZE_MAX || !plk_mul_size((size_t)n, item_bytes, &n_bytes))
+        return plk_fail_nomem(err, SIZE_MAX);
+    uint64_t *words = plk_alloc(&tally->allocator, (size_t)n, item_bytes);
+    if (!words)
+        return plk_fail_nomem(err, n_bytes);
+    plk_free(&tally->allocator, list->words);
+    list->words = words;
+    list->capacity = (size_t)n;
+    return PLUCK_OK;
+}
+
 void plk_tally_list_add(pluck_tally *tally, plk_tally_list *list, const uint64_t *words)
 {
     size_t item_bytes = list->n_words * sizeof *words;
@@ -342,9 +357,10 @@ static void merge_integer(merger *m, const section *s, size_t i)
     uint64_t value = plk_take_u64(&m->in), *number = (uint64_t *)s->array + i;
     if (!m->is_adding)
         return;
-    *number += value;
-    if (s->kind == PLK_TALLY_COUNTS && *number < value)
-        *number = UINT64_MAX;
+    if (s->kind == PLK_TALLY_COUNTS)
+        plk_tally_count(number, value);
+    else
+        *number += value;
 }
 
 static pluck_status merge_sum(merger *m, plk_exact_sum *sum)
@@ -464,6 +480,11 @@ pluck_status pluck_tally_merge(pluck_tally *tally, const void *bytes, size_t n_b
 
 /* The pass. */
 
+uint64_t plk_share_first(uint64_t n, uint64_t i, uint64_t n_shares)
+{
+    return n / n_shares * i + n % n_shares * i / n_shares;
+}
+
 static pluck_status check_ranks(const pluck_ranks *ranks, pluck_error *err)
 {
     if (ranks->begin && ranks->next && ranks->combine)
@@ -506,6 +527,7 @@ pluck_status plk_ranks_pass(const pluck_ranks *ranks, uint64_t n_items, pluck_ta
     pluck_status status = PLK_READ_STRUCT(&known, ranks, "ranks", pluck_ranks, err);
     if (status == PLUCK_OK && ranks)
         status = check_ranks(&known, err);
+    plk_put_u64(&tally->about, n_items);
     if (status == PLUCK_OK && ranks)
         status = known.begin(known.user, n_items, tally, &is_known, err);
     if (status == PLUCK_OK && !is_known)

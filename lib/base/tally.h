@@ -70,6 +70,16 @@ void plk_tally_close(pluck_tally *tally);
 /* Adds a section, for an array of n that is empty (all zero; lists: see above). */
 void plk_tally_section_add(pluck_tally *tally, plk_tally_kind kind, void *array, size_t n);
 
+/* Adds to a count. */
+static inline void plk_tally_count(uint64_t *count, uint64_t n)
+{
+    *count = n <= UINT64_MAX - *count ? *count + n : UINT64_MAX;
+}
+
+/* Room for n items, in an empty list: one that outgrows it takes twice as much. */
+pluck_status plk_tally_list_reserve(const pluck_tally *tally, plk_tally_list *list, uint64_t n,
+                                    pluck_error *err);
+
 /* Adds an item of n_words words, or a piece. If memory is short, the pass fails at its end. */
 void plk_tally_list_add(pluck_tally *tally, plk_tally_list *list, const uint64_t *words);
 void plk_tally_text_add(pluck_tally *tally, plk_tally_text *text, uint64_t item, uint32_t stream,
@@ -86,13 +96,18 @@ double plk_tally_double(uint64_t word);
 /* Notes that an item failed with *failure: the lowest one stays. */
 void plk_tally_fail(pluck_tally *tally, uint64_t item, const pluck_error *failure);
 
+/* The first of n items in share i of n_shares > 0, which are as equal as can be: floor(n i /
+ * n_shares), for i up to n_shares < 2^32. */
+uint64_t plk_share_first(uint64_t n, uint64_t i, uint64_t n_shares);
+
 /* Does items first to end - 1. On failure *failed, at first the first of them, is the one that
  * failed. */
 typedef pluck_status plk_pass_work(void *user, uint64_t first, uint64_t end, uint64_t *failed,
                                    pluck_error *err);
 
 /* A pass over n_items items: afterwards the tally, which was of no items, is that of all ranks.
- * ranks NULL: this process does all items, in one call of work. Returns the failure of the lowest
+ * ranks NULL: this process does all items, in one call of work. Tallies of passes over another
+ * number of items do not merge. Returns the failure of the lowest
  * item that failed, if any. */
 pluck_status plk_ranks_pass(const pluck_ranks *ranks, uint64_t n_items, pluck_tally *tally,
                             plk_pass_work *work, void *user, pluck_error *err);

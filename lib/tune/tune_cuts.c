@@ -11,7 +11,7 @@
  *   top_k k        fewer than k tokens come before it
  * So each row needs one number per kind, and larger numbers are harder. The tightest setting with
  * which a fraction of the targets survives is a quantile of them near the upper end, so the largest
- * few are kept: whenever their number has doubled, they are sorted and the smaller half is dropped.
+ * few are kept.
  */
 #include "tune/tune_impl.h"
 
@@ -25,45 +25,28 @@
 
 enum { N_KINDS = PLUCK_TUNE_N_CUT_KINDS, DIGIT_BITS = 11, N_DIGITS = 1 << DIGIT_BITS };
 
-/* The largest values of a long series. */
-typedef struct largest {
-    double *values; /* room for 2 capacity, and for sorting them */
-    size_t n, capacity;
-} largest;
-
-static bool is_larger(const void *a, const void *b)
-{
-    return *(const double *)a > *(const double *)b;
-}
-
-/* Puts the largest into descending order. */
-static void largest_sort(largest *l)
-{
-    plk_sort(l->values, l->values + 2 * l->capacity, l->n, sizeof *l->values, is_larger);
-    l->n = l->n < l->capacity ? l->n : l->capacity;
-}
-
-static void largest_add(largest *l, double value)
-{
-    if (l->n == 2 * l->capacity)
-        largest_sort(l);
-    l->values[l->n++] = value;
-}
+/* What a cut keeps of a row. */
+typedef struct survivors {
+    uint64_t tokens;
+    double mass;
+} survivors;
 
 /* What a row says. */
 typedef struct cut_result {
     double needed[N_KINDS]; /* larger: harder to keep; min_p: ln of the quotient, negated */
-    double numbers[];       /* a cut: tokens kept, mass kept */
+    survivors kept[];       /* [n] */
 } cut_result;
 
 typedef struct cutter {
     double beta;
-    pluck_tune_cut *cuts;  /* the counts, target_kept and tokens_kept, while rows are taken */
-    plk_exact_sum *masses; /* [n] of mass_kept */
+    const pluck_tune_cut *cuts;
     size_t n;
     bool has_targets;
-    uint64_t rows;
-    largest hardest[N_KINDS];
+    uint64_t *rows;                  /* 1, in front of: */
+    uint64_t *targets, *tokens;      /* [n] kept */
+    plk_exact_sum *masses;           /* [n] kept */
+    plk_tally_list hardest[N_KINDS]; /* the largest needs; wanted if limit is not 0 */
+    pluck_tally tally;
 } cutter;
 
 /* Integers in descending order of floats; -0 and +0 are one. */
@@ -202,11 +185,12 @@ static size_t count_kept(const sorted_row *row, const pluck_tune_cut *cut, doubl
     }
 }
 
-static void work(const void *user, const plk_tune_logits *logits, pluck_token target,
-                 uint32_t *scratch, void *result)
+static void work(const void *user, uint64_t index, const plk_tune_logits *logits,
+                 pluck_token target, uint32_t *scratch, void *result)
 {
     const cutter *c = user;
     cut_result *r = result;
+    (void)index;
     sorted_row row = sort_row(logits, c->beta, scratch);
     if (target >= 0) {
         float x = logits->x[target];
@@ -221,8 +205,8 @@ static void work(const void *user, const plk_tune_logits *logits, pluck_token ta
     }
     for (size_t i = 0; i < c->n; i++) {
         size_t kept = count_kept(&row, &c->cuts[i], c->beta);
-        r->numbers[2 * i] = (double)kept;
-        r->numbers[2 * i + 1] = row.mass[kept - 1];
+        r->kept[i].tokens = kept;
+        r->kept[i].mass = row.mass[kept - 1];
     }
 }
 
@@ -246,14 +230,15 @@ static void take(void *user, uint64_t row, const void *result)
     cutter *c = user;
     const cut_result *r = result;
     (void)row;
-    c->rows++;
-    for (int kind = 0; kind < N_KINDS && c->has_targets && c->hardest[kind].values; kind++)
-        largest_add(&c->hardest[kind], r->needed[kind]);
+    c->rows[0]++;
+    for (int kind = 0; kind < N_KINDS && c->hardest[kind].limit > 0; kind++) {
+        uint64_t descending = ~plk_tally_word(r->needed[kind]);
+        plk_tally_list_add(&c->tally, &c->hardest[kind], &descending);
+    }
     for (size_t i = 0; i < c->n; i++) {
-        pluck_tune_cut *cut = &c->cuts[i];
-        cut->target_kept += c->has_targets && keeps_target(cut, r->needed);
-        cut->tokens_kept += r->numbers[2 * i];
-        plk_exact_sum_add(&c->masses[i], r->numbers[2 * i + 1]);
+        c->targets[i] += c->has_targets && keeps_target(&c->cuts[i], r->needed);
+        c->tokens[i] += r->kept[i].tokens;
+        plk_exact_sum_add(&c->masses[i], r->kept[i].mass);
     }
 }
 
@@ -265,10 +250,10 @@ static uint64_t losable(uint64_t rows, double keep)
 
 static void answer(cutter *c, double keep, double *needed)
 {
-    size_t at = (size_t)losable(c->rows, keep);
+    size_t at = (size_t)losable(c->rows[0], keep);
     for (int kind = 0; kind < N_KINDS; kind++) {
-        largest_sort(&c->hardest[kind]);
-        needed[kind] = c->hardest[kind].values[at];
+        plk_tally_list_sort(&c->hardest[kind]);
+        needed[kind] = plk_tally_double(~c->hardest[kind].words[at]);
     }
     needed[PLUCK_TUNE_TOP_P] = fmin(ceil((needed[PLUCK_TUNE_TOP_P] + 5e-7) * 1e6) / 1e6, 1);
     needed[PLUCK_TUNE_TOP_N_SIGMA] = ceil((needed[PLUCK_TUNE_TOP_N_SIGMA] + 5e-7) * 1e6) / 1e6;
@@ -298,18 +283,46 @@ static pluck_status check(double temperature, const pluck_tune_cut *cuts, size_t
 
 static void publish(const cutter *c, pluck_tune_cut *cuts)
 {
+    double rows = (double)c->rows[0];
     for (size_t i = 0; i < c->n; i++) {
-        cuts[i].target_kept =
-            c->has_targets ? c->cuts[i].target_kept / (double)c->rows : (double)NAN;
-        cuts[i].tokens_kept = c->cuts[i].tokens_kept / (double)c->rows;
-        cuts[i].mass_kept = plk_exact_sum_value(&c->masses[i]) / (double)c->rows;
+        cuts[i].target_kept = c->has_targets ? (double)c->targets[i] / rows : (double)NAN;
+        cuts[i].tokens_kept = (double)c->tokens[i] / rows;
+        cuts[i].mass_kept = plk_exact_sum_value(&c->masses[i]) / rows;
     }
+}
+
+/* The arrays, and the sections of the tally, which is closed first. n_hardest 0: needed is not
+ * wanted. */
+static pluck_status cutter_open(cutter *c, uint64_t n_hardest, plk_arrays *memory, pluck_error *err)
+{
+    size_t n_counts = 1 + 2 * c->n;
+    c->rows = plk_arrays_add_zero(memory, n_counts, sizeof *c->rows);
+    c->masses = plk_arrays_add_zero(memory, c->n, sizeof *c->masses);
+    pluck_status status = plk_arrays_check(memory, err);
+    if (status != PLUCK_OK)
+        return status;
+    c->targets = c->rows + 1;
+    c->tokens = c->targets + c->n;
+    plk_put_f64(&c->tally.about, c->beta);
+    for (size_t i = 0; i < c->n; i++) {
+        plk_put_u32(&c->tally.about, c->cuts[i].kind);
+        plk_put_f64(&c->tally.about, c->cuts[i].setting);
+    }
+    plk_tally_section_add(&c->tally, PLK_TALLY_COUNTS, c->rows, n_counts);
+    plk_tally_section_add(&c->tally, PLK_TALLY_SUMS, c->masses, c->n);
+    plk_tally_section_add(&c->tally, PLK_TALLY_LISTS, c->hardest, N_KINDS);
+    for (int kind = 0; kind < N_KINDS && status == PLUCK_OK; kind++) {
+        c->hardest[kind] = (plk_tally_list){.n_words = 1, .limit = (size_t)n_hardest};
+        if (n_hardest > 0)
+            status = plk_tally_list_reserve(&c->tally, &c->hardest[kind], 2 * n_hardest, err);
+    }
+    return status;
 }
 
 pluck_status plk_tune_cuts(const pluck_tune_data *data, double temperature, pluck_tune_cut *cuts,
                            size_t n, double keep, double *needed, pluck_error *err)
 {
-    uint64_t rows = 0;
+    uint64_t rows = 0, n_done = 0;
     pluck_status status = plk_tune_check(data, &rows, err);
     if (status != PLUCK_OK)
         return status;
@@ -318,35 +331,28 @@ pluck_status plk_tune_cuts(const pluck_tune_data *data, double temperature, pluc
     if (status != PLUCK_OK)
         return status;
     plk_arrays memory = {.allocator = plk_allocator_or_default(data->allocator)};
-    cutter c = {.beta = 1 / temperature,
-                .n = n,
-                .has_targets = has_targets,
-                .cuts = plk_arrays_add(&memory, n, sizeof *c.cuts),
-                .masses = plk_arrays_add_zero(&memory, n, sizeof *c.masses)};
+    cutter c = {.beta = 1 / temperature, .cuts = cuts, .n = n, .has_targets = has_targets};
     plk_tune_pass pass = {.data = data,
                           .work = work,
-                          .result_bytes = sizeof(cut_result) + 2 * n * sizeof(double),
+                          .result_bytes = sizeof(cut_result) + n * sizeof(survivors),
                           .scratch_per_logit = 4,
                           .take = take,
                           .user = &c,
+                          .tally = &c.tally,
+                          .n_done = &n_done,
                           .total = rows};
-    for (size_t i = 0; c.cuts && i < n; i++)
-        c.cuts[i] = (pluck_tune_cut){.kind = cuts[i].kind, .setting = cuts[i].setting};
+    plk_tally_open(&c.tally, "cuts", &memory.allocator);
     /* Fewer rows than expected may be lost when some have no target: never more. */
-    size_t n_hardest = needed ? (size_t)losable(rows, keep) + 1 : 0;
-    for (int kind = 0; needed && kind < N_KINDS; kind++)
-        c.hardest[kind] =
-            (largest){.capacity = n_hardest,
-                      .values = plk_arrays_add(&memory, n_hardest, 4 * sizeof(double))};
-    status = plk_arrays_check(&memory, err);
+    status = cutter_open(&c, needed ? losable(rows, keep) + 1 : 0, &memory, err);
     if (status == PLUCK_OK)
         status = plk_tune_pass_run(&pass, err);
-    if (status == PLUCK_OK && c.rows == 0)
+    if (status == PLUCK_OK && c.rows[0] == 0)
         status = plk_fail(err, PLUCK_ERR_INVALID, "no row has a target; give at least one");
     if (status == PLUCK_OK)
         publish(&c, cuts);
     if (status == PLUCK_OK && needed)
         answer(&c, keep, needed);
+    plk_tally_close(&c.tally);
     plk_arrays_free(&memory);
     return status;
 }

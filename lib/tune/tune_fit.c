@@ -12,15 +12,14 @@
  *      fourth derivative; h, the distance of the points in ln beta, is about 0.15);
  *   3. an exact point there, from which one step of Newton's method leaves the square of that, and
  *      the nodes of the bootstrap in the same pass. Should the step be long, 3 is done again.
- * All sums over rows are exact (base/exact_sum.h), or integers: they do not depend on the order of
- * the rows. ECE is a step function of T and has no slope: the best point of a grid, and of two
- * finer ones around it.
+ * All sums over rows are exact (base/exact_sum.h), or integers: they do not depend on who added
+ * which rows, and every rank goes on with the same ones (base/tally.h). ECE is a step function of T
+ * and has no slope: the best point of a grid, and of two finer ones around it.
  */
 #include "tune/tune_impl.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "base/exact_sum.h"
 #include "base/scalar_math.h"
 
 #include <pluck/rng.h>
@@ -43,28 +42,33 @@ enum { GRID = PLUCK_TUNE_GRID, MAX_ROOT_POINTS = 9, MAX_STEPS = 60, ECE_GRIDS = 
 
 #define RESAMPLE_NODES 9
 
+/* The largest weight of a row: above it the probability is below 2^-32. */
+#define MAX_WEIGHT 12
+
 /*
  * Weighted sums of g at a few betas in each resample, in constant memory. They are integers, in
  * units of 2^-n_unit_bits, so that they too do not depend on the order of the rows. With s the root
  * of the mean square of g, the sum of |g| over n rows is at most n s; the unit is about s 2^-52 n,
  * which leaves a sum 2^11 of room, and its rounding is below 2^-30 of the standard error.
+ *
+ * Whether a sum left its room is judged by the sum of the largest magnitude of each row: that does
+ * not depend on the order of the rows either, as an overflow on the way would.
  */
 typedef struct bootstrap {
     uint32_t n;
     uint64_t seed;
     int n_unit_bits;
-    bool is_too_large; /* a sum left its room */
-    int64_t *sums;     /* [n, RESAMPLE_NODES] */
+    uint64_t magnitude; /* the sum over rows of the largest magnitude at a node */
+    int64_t *sums;      /* [n, RESAMPLE_NODES], modulo 2^64 */
 } bootstrap;
 
-/* A Poisson(1) number from 32 uniform bits, by inversion: above 12 the probability is below
- * 2^-32. */
+/* A Poisson(1) number from 32 uniform bits, by inversion. */
 static int poisson(uint32_t bits)
 {
     double u = ((double)bits + 0.5) * 0x1p-32;
     double term = 0x1.78b56362cef38p-2, sum = term; /* e^-1 */
     int k = 0;
-    while (u > sum && k < 12) {
+    while (u > sum && k < MAX_WEIGHT) {
         k++;
         term /= k;
         sum += term;
@@ -77,20 +81,22 @@ static int poisson(uint32_t bits)
 static void resamples_add(bootstrap *r, uint64_t row, const double *g)
 {
     pluck_pcg64 rng;
-    uint64_t bits = 0;
-    int64_t units[RESAMPLE_NODES];
+    uint64_t bits = 0, largest = 0, units[RESAMPLE_NODES];
     for (size_t k = 0; k < RESAMPLE_NODES; k++) {
         double scaled = nearbyint(ldexp(g[k], r->n_unit_bits));
-        r->is_too_large |= !(fabs(scaled) <= 0x1p58);
-        units[k] = r->is_too_large ? 0 : (int64_t)scaled;
+        bool fits = fabs(scaled) <= 0x1p58;
+        uint64_t magnitude = fits ? (uint64_t)fabs(scaled) : UINT64_MAX;
+        largest = magnitude > largest ? magnitude : largest;
+        units[k] = fits ? (uint64_t)(int64_t)scaled : 0;
     }
+    plk_tally_count(&r->magnitude, largest);
     pluck_pcg64_seed(&rng, r->seed, row, 0);
     for (uint32_t i = 0; i < r->n; i++) {
         bits = i % 2 == 0 ? pluck_pcg64_next(&rng) : bits >> 32;
-        int64_t weight = poisson((uint32_t)bits);
+        uint64_t weight = (uint64_t)poisson((uint32_t)bits);
         int64_t *sums = r->sums + (size_t)i * RESAMPLE_NODES;
         for (size_t k = 0; k < RESAMPLE_NODES; k++)
-            r->is_too_large |= __builtin_add_overflow(sums[k], weight * units[k], &sums[k]);
+            sums[k] = (int64_t)((uint64_t)sums[k] + weight * units[k]);
     }
 }
 
@@ -129,10 +135,8 @@ typedef struct point {
     double g, slope, square; /* g, its slope, g^2 */
 } point;
 
-/* The same while rows are taken. */
-typedef struct point_sums {
-    plk_exact_sum value, g, slope, square;
-} point_sums;
+/* The sums of a point. */
+enum { VALUE, G, SLOPE, SQUARE, N_SUMS };
 
 typedef struct fitter {
     const pluck_tune_data *data;
@@ -142,12 +146,14 @@ typedef struct fitter {
     uint64_t grid_stride;         /* the grid uses every grid_stride-th row */
     uint64_t all_rows;            /* of the last pass over all */
     uint32_t n_passes;
+    uint64_t n_done; /* rows that this process has read, in all passes */
 
     /* The pass that runs: */
+    pluck_tally tally;
     point points[GRID];
-    point_sums *sums; /* [GRID] */
+    plk_exact_sum *sums; /* [GRID, N_SUMS] */
     size_t n;
-    plk_calibration *calibrations; /* ECE: one a point */
+    plk_calibrations calibrations; /* ECE */
     bootstrap *resamples; /* NULL except in a pass whose last points are the nodes of these */
 } fitter;
 
@@ -156,19 +162,20 @@ static bool is_spread(pluck_tune_objective objective)
     return objective >= PLUCK_TUNE_ENTROPY;
 }
 
-static void work(const void *user, const plk_tune_logits *row, pluck_token target,
+static void work(const void *user, uint64_t row, const plk_tune_logits *logits, pluck_token target,
                  uint32_t *scratch, void *result)
 {
     const fitter *f = user;
     plk_tune_moments *moments = result;
     bool is_brier = f->options.objective == PLUCK_TUNE_BRIER;
+    (void)row;
     (void)scratch;
     for (size_t i = 0; i < f->n; i++) {
         if (f->points[i].is_quick)
-            plk_tune_moments_quick(row, f->points[i].beta, is_brier, &moments[i]);
+            plk_tune_moments_quick(logits, f->points[i].beta, is_brier, &moments[i]);
         else
-            plk_tune_moments_exact(row, f->points[i].beta, is_brier, &moments[i]);
-        plk_tune_moments_target(row, target, &moments[i]);
+            plk_tune_moments_exact(logits, f->points[i].beta, is_brier, &moments[i]);
+        plk_tune_moments_target(logits, target, &moments[i]);
     }
 }
 
@@ -222,31 +229,77 @@ static void take(void *user, uint64_t row, const void *result)
     double g[GRID];
     f->rows++;
     for (size_t i = 0; i < f->n; i++) {
-        point_sums *sums = &f->sums[i];
+        plk_exact_sum *sums = f->sums + i * N_SUMS;
         point add = {0};
         if (f->options.objective == PLUCK_TUNE_ECE) {
-            plk_calibration_add(&f->calibrations[i], plk_exp(-moments[i].log_z),
-                                moments[i].is_correct);
+            plk_calibrations_add(&f->calibrations, &f->tally, i, plk_exp(-moments[i].log_z),
+                                 moments[i].is_correct);
             continue;
         }
         row_of(f, &moments[i], &add);
-        plk_exact_sum_add(&sums->value, add.value);
-        plk_exact_sum_add(&sums->g, add.g);
-        plk_exact_sum_add(&sums->slope, add.slope);
-        plk_exact_sum_add(&sums->square, add.g * add.g);
+        plk_exact_sum_add(&sums[VALUE], add.value);
+        plk_exact_sum_add(&sums[G], add.g);
+        plk_exact_sum_add(&sums[SLOPE], add.slope);
+        plk_exact_sum_add(&sums[SQUARE], add.g * add.g);
         g[i] = add.g;
     }
     if (f->resamples)
         resamples_add(f->resamples, row, g + f->n - RESAMPLE_NODES);
 }
 
+/* The sections of the tally of a pass, and what the pass is about. */
+static pluck_status open_tally(fitter *f, plk_arrays *memory, pluck_error *err)
+{
+    const pluck_tune_options *o = &f->options;
+    bootstrap *r = f->resamples;
+    plk_byte_writer *about = &f->tally.about;
+    plk_tally_open(&f->tally, "fit", &f->allocator);
+    plk_put_u32(about, o->objective);
+    plk_put_f64(about, o->value);
+    for (size_t i = 0; i < f->n; i++) {
+        plk_put_f64(about, f->points[i].beta);
+        plk_put_u32(about, f->points[i].is_quick);
+    }
+    f->rows = 0;
+    plk_tally_section_add(&f->tally, PLK_TALLY_COUNTS, &f->rows, 1);
+    if (o->objective == PLUCK_TUNE_ECE)
+        return plk_calibrations_open(&f->calibrations, f->n, &o->binning, f->rows_expected, memory,
+                                     &f->tally, err);
+    memset(f->sums, 0, f->n * N_SUMS * sizeof *f->sums);
+    plk_tally_section_add(&f->tally, PLK_TALLY_SUMS, f->sums, f->n * N_SUMS);
+    if (!r)
+        return PLUCK_OK;
+    plk_put_u64(about, r->seed);
+    plk_put_u32(about, (uint32_t)r->n_unit_bits);
+    plk_tally_section_add(&f->tally, PLK_TALLY_COUNTS, &r->magnitude, 1);
+    plk_tally_section_add(&f->tally, PLK_TALLY_INTEGERS, r->sums, (size_t)r->n * RESAMPLE_NODES);
+    return PLUCK_OK;
+}
+
+/* What the sums of all rows say at point i. */
+static void finish_point(fitter *f, size_t i)
+{
+    point *p = &f->points[i];
+    const plk_exact_sum *sums = f->sums + i * N_SUMS;
+    if (f->options.objective == PLUCK_TUNE_ECE) {
+        p->value = plk_calibrations_finish(&f->calibrations, i, NULL);
+        return;
+    }
+    p->value = plk_exact_sum_value(&sums[VALUE]) / (double)f->rows;
+    p->g = plk_exact_sum_value(&sums[G]);
+    p->slope = plk_exact_sum_value(&sums[SLOPE]);
+    p->square = plk_exact_sum_value(&sums[SQUARE]);
+    if (f->options.objective == PLUCK_TUNE_PERPLEXITY)
+        p->value = plk_exp(p->value);
+}
+
 /* Reads all rows at the betas of the n points; then value is a mean (the ECE, exp of the mean), the
  * rest are sums. */
 static pluck_status run_pass(fitter *f, pluck_error *err)
 {
-    bool is_ece = f->options.objective == PLUCK_TUNE_ECE;
     plk_arrays memory = {.allocator = f->allocator};
-    uint64_t done = f->n_passes * f->rows_expected, expected = N_PASSES;
+    uint64_t expected = N_PASSES;
+    f->n_passes++;
     plk_tune_pass pass = {.data = f->data,
                           .half = f->options.half,
                           .stride = f->n == GRID ? f->grid_stride : 1,
@@ -254,32 +307,18 @@ static pluck_status run_pass(fitter *f, pluck_error *err)
                           .result_bytes = f->n * sizeof(plk_tune_moments),
                           .take = take,
                           .user = f,
-                          .done_before = done,
-                          .total = (f->n_passes + 1 > expected ? f->n_passes + 1 : expected) *
-                                   f->rows_expected};
-    for (size_t i = 0; i < f->n; i++)
-        f->sums[i] = (point_sums){0};
-    f->rows = 0;
-    f->n_passes++;
-    if (is_ece)
-        f->calibrations =
-            plk_calibrations_open(&memory, f->n, &f->options.binning, f->rows_expected);
-    pluck_status status = plk_arrays_check(&memory, err);
+                          .tally = &f->tally,
+                          .n_done = &f->n_done,
+                          .total =
+                              (f->n_passes > expected ? f->n_passes : expected) * f->rows_expected};
+    pluck_status status = open_tally(f, &memory, err);
     if (status == PLUCK_OK)
         status = plk_tune_pass_run(&pass, err);
     if (status == PLUCK_OK && f->rows == 0)
         status = plk_fail(err, PLUCK_ERR_INVALID, "no row to fit to");
-    for (size_t i = 0; status == PLUCK_OK && i < f->n; i++) {
-        point *p = &f->points[i];
-        const point_sums *sums = &f->sums[i];
-        p->value = is_ece ? plk_calibration_finish(&f->calibrations[i])
-                          : plk_exact_sum_value(&sums->value) / (double)f->rows;
-        p->g = plk_exact_sum_value(&sums->g);
-        p->slope = plk_exact_sum_value(&sums->slope);
-        p->square = plk_exact_sum_value(&sums->square);
-        if (f->options.objective == PLUCK_TUNE_PERPLEXITY)
-            p->value = plk_exp(p->value);
-    }
+    for (size_t i = 0; status == PLUCK_OK && i < f->n; i++)
+        finish_point(f, i);
+    plk_tally_close(&f->tally);
     plk_arrays_free(&memory);
     if (pass.stride == 1)
         f->all_rows = f->rows;
@@ -457,7 +496,7 @@ static pluck_status find_limits(const fitter *f, const bootstrap *resamples, plu
 {
     const pluck_tune_options *o = &f->options;
     double betas[RESAMPLE_NODES];
-    if (resamples->is_too_large)
+    if (resamples->magnitude > INT64_MAX / MAX_WEIGHT)
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "the losses of the rows differ by too many powers of ten for a confidence "
                         "interval; set n_bootstrap (--bootstrap) to 0");
@@ -612,9 +651,9 @@ pluck_status plk_tune_fit(const pluck_tune_data *data, const pluck_tune_options 
         return status;
     f.allocator = plk_allocator_or_default(data->allocator);
     f.rows_expected = f.options.half == PLUCK_TUNE_ALL ? rows : (rows + 1) / 2;
-    f.sums = plk_alloc(&f.allocator, GRID, sizeof *f.sums);
+    f.sums = plk_alloc(&f.allocator, (size_t)GRID * N_SUMS, sizeof *f.sums);
     if (!f.sums)
-        return plk_fail_nomem(err, GRID * sizeof *f.sums);
+        return plk_fail_nomem(err, GRID * N_SUMS * sizeof *f.sums);
     double unknown = (double)NAN;
     pluck_tune_fit found = {.standard_error = unknown, .low = unknown, .high = unknown};
     status = fit_temperature(&f, &found, err);

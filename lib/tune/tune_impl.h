@@ -1,12 +1,12 @@
 /*
  * What the files of this part share: rows and their moments, calibration, and one pass over the
- * rows of a dump on several threads.
+ * rows of a dump.
  */
 #ifndef PLK_TUNE_IMPL_H
 #define PLK_TUNE_IMPL_H
 
 #include "base/alloc.h"
-#include "base/exact_sum.h"
+#include "base/tally.h"
 #include "simd/kernels.h"
 
 #include <pluck/tune.h>
@@ -61,31 +61,34 @@ double plk_tune_brier(const plk_tune_moments *moments);
  * Rows in bins by confidence, and the calibration error that follows.
  */
 
-/* The bins of one temperature while rows come in. */
-typedef struct plk_calibration {
+/* Rows in bins, at each of n temperatures, while rows come in. */
+typedef struct plk_calibrations {
     uint32_t n_bins;
     bool closed_left;
-    pluck_tune_bin *bins;           /* accuracy: the number of correct rows until finished */
-    plk_exact_sum *confidence_sums; /* [n_bins] */
-    double *confidences;            /* equal mass: one per row, negative where wrong; else NULL */
-    uint64_t n_rows;
-} plk_calibration;
+    uint64_t *rows, *correct; /* [n, n_bins] */
+    plk_exact_sum *sums;      /* [n, n_bins] of the confidences */
+    plk_tally_list *lists;    /* [n] equal mass: the confidences, until finished; else NULL */
+} plk_calibrations;
 
 /* How many bins a binning means; 0 if it is not valid. */
 uint32_t plk_binning_count(const pluck_tune_binning *binning);
 
-/* n of them, with their arrays added to memory; rows: how many will come. NULL if it is short. */
-plk_calibration *plk_calibrations_open(plk_arrays *memory, size_t n,
-                                       const pluck_tune_binning *binning, uint64_t rows);
+/* Adds the arrays to memory, and the sections to the tally, which is closed first. rows: how many
+ * will come at most. */
+pluck_status plk_calibrations_open(plk_calibrations *c, size_t n, const pluck_tune_binning *binning,
+                                   uint64_t rows, plk_arrays *memory, pluck_tally *tally,
+                                   pluck_error *err);
 
-void plk_calibration_add(plk_calibration *c, double confidence, bool is_correct);
+/* A row at temperature i. */
+void plk_calibrations_add(plk_calibrations *c, pluck_tally *tally, size_t i, double confidence,
+                          bool is_correct);
 
-/* Turns sums into means and returns the ECE; 0 for no rows. Once. */
-double plk_calibration_finish(plk_calibration *c);
+/* The ECE at temperature i, 0 for no rows; its bins if they are not NULL. Once for each i. */
+double plk_calibrations_finish(plk_calibrations *c, size_t i, pluck_tune_bin *bins);
 
 /*
- * One pass over rows on several threads. Results are taken in row order, and sums over rows are
- * exact, so that nothing depends on the threads.
+ * One pass over rows on the threads and the ranks of the data. What rows add up to is a tally, so
+ * that nothing depends on who reads them.
  */
 typedef struct plk_tune_pass {
     const pluck_tune_data *data; /* checked */
@@ -94,16 +97,18 @@ typedef struct plk_tune_pass {
 
     /* Computes the result of a row, of result_bytes, on any thread. scratch has room for
      * scratch_per_logit values of 4 bytes per logit. target is PLUCK_NO_TOKEN without targets. */
-    void (*work)(const void *user, const plk_tune_logits *row, pluck_token target,
+    void (*work)(const void *user, uint64_t row, const plk_tune_logits *logits, pluck_token target,
                  uint32_t *scratch, void *result);
     size_t result_bytes, scratch_per_logit;
 
-    /* Takes the results, in row order, on the calling thread. If there are targets, rows without
-     * one are left out. */
+    /* Adds the results of this process to the tally, in row order, on the calling thread. If there
+     * are targets, rows without one are left out. */
     void (*take)(void *user, uint64_t row, const void *result);
     void *user;
+    pluck_tally *tally;
 
-    uint64_t done_before, total; /* rows, for the progress */
+    uint64_t *n_done; /* rows that this process has read, in this pass and those before */
+    uint64_t total;   /* for the progress */
 } plk_tune_pass;
 
 /* Checks the data. *rows becomes the number of rows in both halves, with or without a target. */
@@ -111,7 +116,7 @@ pluck_status plk_tune_check(const pluck_tune_data *data, uint64_t *rows, pluck_e
 
 bool plk_tune_has_targets(const pluck_tune_data *data);
 
-/* On failure some rows may have been taken. */
+/* Afterwards the tally is that of all ranks. On failure some rows may have been taken. */
 pluck_status plk_tune_pass_run(const plk_tune_pass *pass, pluck_error *err);
 
 /* The public functions, in the default floating-point environment. */

@@ -13,7 +13,6 @@
 #include "base/scalar_math.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { CHUNK_BLOCKS = 16, N_LANES = 8 };
@@ -220,97 +219,139 @@ uint32_t plk_binning_count(const pluck_tune_binning *binning)
     return n <= PLUCK_TUNE_MAX_BINS ? n : 0;
 }
 
-plk_calibration *plk_calibrations_open(plk_arrays *memory, size_t n,
-                                       const pluck_tune_binning *binning, uint64_t rows)
+pluck_status plk_calibrations_open(plk_calibrations *c, size_t n, const pluck_tune_binning *binning,
+                                   uint64_t rows, plk_arrays *memory, pluck_tally *tally,
+                                   pluck_error *err)
 {
-    uint32_t n_bins = plk_binning_count(binning);
-    plk_calibration *all = plk_arrays_add(memory, n, sizeof *all);
-    for (size_t i = 0; all && i < n; i++) {
-        plk_calibration *c = &all[i];
-        *c = (plk_calibration){.n_bins = n_bins, .closed_left = binning->closed_left};
-        c->bins = plk_arrays_add_zero(memory, n_bins, sizeof *c->bins);
-        c->confidence_sums = plk_arrays_add_zero(memory, n_bins, sizeof *c->confidence_sums);
-        if (binning->equal_mass)
-            c->confidences = plk_arrays_add(memory, rows <= SIZE_MAX ? (size_t)rows : SIZE_MAX,
-                                            sizeof *c->confidences);
-        for (uint32_t b = 0; c->bins && b < n_bins; b++) {
-            c->bins[b].low = (double)b / n_bins;
-            c->bins[b].high = (double)(b + 1) / n_bins;
-        }
+    size_t n_bins = plk_binning_count(binning), n_all = n * n_bins;
+    *c = (plk_calibrations){.n_bins = (uint32_t)n_bins,
+                            .closed_left = binning->closed_left,
+                            .rows = plk_arrays_add_zero(memory, n_all, sizeof *c->rows),
+                            .correct = plk_arrays_add_zero(memory, n_all, sizeof *c->correct),
+                            .sums = plk_arrays_add_zero(memory, n_all, sizeof *c->sums)};
+    if (binning->equal_mass)
+        c->lists = plk_arrays_add_zero(memory, n, sizeof *c->lists);
+    pluck_status status = plk_arrays_check(memory, err);
+    if (status != PLUCK_OK)
+        return status;
+    plk_put_u32(&tally->about, c->n_bins);
+    plk_put_u32(&tally->about, c->closed_left);
+    if (!binning->equal_mass) {
+        plk_tally_section_add(tally, PLK_TALLY_COUNTS, c->rows, n_all);
+        plk_tally_section_add(tally, PLK_TALLY_COUNTS, c->correct, n_all);
+        plk_tally_section_add(tally, PLK_TALLY_SUMS, c->sums, n_all);
+        return PLUCK_OK;
     }
-    return memory->failed_bytes == 0 ? all : NULL;
+    for (size_t i = 0; i < n; i++)
+        c->lists[i].n_words = 1;
+    plk_tally_section_add(tally, PLK_TALLY_LISTS, c->lists, n);
+    for (size_t i = 0; i < n && status == PLUCK_OK; i++)
+        status = plk_tally_list_reserve(tally, &c->lists[i], rows, err);
+    return status;
 }
 
-static uint32_t bin_of(const plk_calibration *c, double confidence)
+static double low_of(const plk_calibrations *c, uint32_t bin)
+{
+    return (double)bin / c->n_bins;
+}
+
+static uint32_t bin_of(const plk_calibrations *c, double confidence)
 {
     uint32_t b = (uint32_t)(confidence * c->n_bins);
     b = b < c->n_bins ? b : c->n_bins - 1;
     if (c->closed_left) {
-        while (b > 0 && confidence < c->bins[b].low)
+        while (b > 0 && confidence < low_of(c, b))
             b--;
-        while (b + 1 < c->n_bins && confidence >= c->bins[b].high)
+        while (b + 1 < c->n_bins && confidence >= low_of(c, b + 1))
             b++;
     } else {
-        while (b > 0 && confidence <= c->bins[b].low)
+        while (b > 0 && confidence <= low_of(c, b))
             b--;
-        while (b + 1 < c->n_bins && confidence > c->bins[b].high)
+        while (b + 1 < c->n_bins && confidence > low_of(c, b + 1))
             b++;
     }
     return b;
 }
 
-static void put(plk_calibration *c, uint32_t bin, double confidence, bool is_correct)
+static void put(plk_calibrations *c, size_t place, double confidence, bool is_correct)
 {
-    c->bins[bin].rows++;
-    c->bins[bin].accuracy += is_correct;
-    plk_exact_sum_add(&c->confidence_sums[bin], confidence);
+    c->rows[place]++;
+    c->correct[place] += is_correct;
+    plk_exact_sum_add(&c->sums[place], confidence);
 }
 
-void plk_calibration_add(plk_calibration *c, double confidence, bool is_correct)
+/* A confidence and whether it is of a correct row as a word: positive doubles are in the order of
+ * their bits, of which the sign is not needed. */
+static uint64_t word_of(double confidence, bool is_correct)
 {
-    if (c->confidences)
-        c->confidences[c->n_rows] = is_correct ? confidence : -confidence;
+    uint64_t bits;
+    memcpy(&bits, &confidence, sizeof bits);
+    return bits << 1 | is_correct;
+}
+
+static double confidence_of(uint64_t word)
+{
+    uint64_t bits = word >> 1;
+    double confidence;
+    memcpy(&confidence, &bits, sizeof confidence);
+    return confidence;
+}
+
+void plk_calibrations_add(plk_calibrations *c, pluck_tally *tally, size_t i, double confidence,
+                          bool is_correct)
+{
+    uint64_t word = word_of(confidence, is_correct);
+    if (c->lists)
+        plk_tally_list_add(tally, &c->lists[i], &word);
     else
-        put(c, bin_of(c, confidence), confidence, is_correct);
-    c->n_rows++;
+        put(c, i * c->n_bins + bin_of(c, confidence), confidence, is_correct);
 }
 
-static int by_confidence(const void *left, const void *right)
+/* The rows of bin b, in order. */
+static const uint64_t *equal_mass_bin(const plk_tally_list *list, uint32_t b, uint32_t n_bins,
+                                      size_t *n)
 {
-    double a = *(const double *)left, b = *(const double *)right;
-    if (fabs(a) != fabs(b))
-        return fabs(a) < fabs(b) ? -1 : 1;
-    return (a > b) - (a < b);
+    size_t more = list->n % n_bins, first = list->n / n_bins * b + (b < more ? b : more);
+    *n = list->n / n_bins + (b < more);
+    return list->words + first;
 }
 
-static void fill_equal_mass(plk_calibration *c)
+static void fill_equal_mass(plk_calibrations *c, size_t i)
 {
-    qsort(c->confidences, (size_t)c->n_rows, sizeof *c->confidences, by_confidence);
-    const double *next = c->confidences;
+    plk_tally_list_sort(&c->lists[i]);
     for (uint32_t b = 0; b < c->n_bins; b++) {
-        pluck_tune_bin *bin = &c->bins[b];
-        uint64_t n = c->n_rows / c->n_bins + (b < c->n_rows % c->n_bins);
-        bin->low = n > 0 ? fabs(next[0]) : bin->low;
-        bin->high = n > 0 ? fabs(next[n - 1]) : bin->high;
-        for (uint64_t i = 0; i < n; i++)
-            put(c, b, fabs(next[i]), next[i] > 0);
-        next += n;
+        size_t n;
+        const uint64_t *words = equal_mass_bin(&c->lists[i], b, c->n_bins, &n);
+        for (size_t k = 0; k < n; k++)
+            put(c, i * c->n_bins + b, confidence_of(words[k]), words[k] & 1);
     }
 }
 
-double plk_calibration_finish(plk_calibration *c)
+double plk_calibrations_finish(plk_calibrations *c, size_t i, pluck_tune_bin *bins)
 {
-    if (c->confidences)
-        fill_equal_mass(c);
     double error = 0;
+    uint64_t n_rows = 0;
+    if (c->lists)
+        fill_equal_mass(c, i);
     for (uint32_t b = 0; b < c->n_bins; b++) {
-        pluck_tune_bin *bin = &c->bins[b];
-        if (bin->rows == 0)
-            continue;
-        double confidence = plk_exact_sum_value(&c->confidence_sums[b]);
-        error += fabs(bin->accuracy - confidence);
-        bin->confidence = confidence / (double)bin->rows;
-        bin->accuracy /= (double)bin->rows;
+        size_t place = i * c->n_bins + b, n = 0;
+        double confidence = plk_exact_sum_value(&c->sums[place]);
+        double correct = (double)c->correct[place], rows = (double)c->rows[place];
+        pluck_tune_bin bin = {
+            .low = low_of(c, b), .high = low_of(c, b + 1), .rows = c->rows[place]};
+        n_rows += bin.rows;
+        if (bin.rows > 0) {
+            error += fabs(correct - confidence);
+            bin.confidence = confidence / rows;
+            bin.accuracy = correct / rows;
+        }
+        if (c->lists && bin.rows > 0) {
+            const uint64_t *words = equal_mass_bin(&c->lists[i], b, c->n_bins, &n);
+            bin.low = confidence_of(words[0]);
+            bin.high = confidence_of(words[n - 1]);
+        }
+        if (bins)
+            bins[b] = bin;
     }
-    return c->n_rows > 0 ? error / (double)c->n_rows : 0;
+    return n_rows > 0 ? error / (double)n_rows : 0;
 }

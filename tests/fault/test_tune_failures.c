@@ -154,15 +154,15 @@ static void each_call_reports_a_failed_allocation(void **state)
     } calls[] = {
         {"nll with an interval", fit_nll, sizeof(pluck_tune_fit), 3 * 11 + 1},
         {"brier", fit_brier, sizeof(pluck_tune_fit), 2 * 11},
-        {"ece", fit_ece, sizeof(pluck_tune_fit), 3 * (11 + 1 + PLUCK_TUNE_GRID)},
+        {"ece", fit_ece, sizeof(pluck_tune_fit), 3 * (11 + 3) + 1},
         {"ece, equal mass", fit_ece_of_equal_mass, sizeof(pluck_tune_fit),
-         3 * (11 + 1 + 2 * PLUCK_TUNE_GRID)},
+         3 * (11 + 4 + PLUCK_TUNE_GRID) + 1},
         {"measure", measure_widths,
-         2 * sizeof(pluck_tune_stats) + 2 * N_BINS * sizeof(pluck_tune_bin), 11 + 4},
+         2 * sizeof(pluck_tune_stats) + 2 * N_BINS * sizeof(pluck_tune_bin), 11 + 7},
         {"measure, equal mass", measure_masses,
-         2 * sizeof(pluck_tune_stats) + 2 * N_BINS * sizeof(pluck_tune_bin), 11 + 6},
-        {"needed settings", find_needed, PLUCK_TUNE_N_CUT_KINDS * sizeof(double), 11 + 4},
-        {"cuts", find_cuts, 2 * sizeof(pluck_tune_cut), 11 + 5},
+         2 * sizeof(pluck_tune_stats) + 2 * N_BINS * sizeof(pluck_tune_bin), 11 + 10},
+        {"needed settings", find_needed, PLUCK_TUNE_N_CUT_KINDS * sizeof(double), 11 + 6},
+        {"cuts", find_cuts, 2 * sizeof(pluck_tune_cut), 11 + 6},
     };
     (void)state;
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
