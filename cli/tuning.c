@@ -6,6 +6,8 @@
  */
 #include "tuning.h"
 
+#include "base/tally.h"
+
 #include <float.h>
 #include <math.h>
 #include <stdarg.h>
@@ -131,91 +133,28 @@ void tuning_close(tuning *t)
     t->bins = NULL;
 }
 
-static void start_parts(tuning *t)
+uint64_t tuning_part_first(const tuning *t, size_t n_parts, size_t i)
 {
-    uint64_t n = t->data.end - t->data.first;
-    t->n_parts = n < TUNING_PARTS ? (size_t)n : TUNING_PARTS;
-    for (size_t i = 0; i < t->n_parts; i++) {
-        t->parts[i].first = t->data.first + (uint64_t)((double)n * (double)i / (double)t->n_parts);
-        if (i > 0)
-            t->parts[i - 1].end = t->parts[i].first;
-    }
-    t->parts[t->n_parts - 1].end = t->data.end;
-}
-
-static void add_row(void *user, uint64_t row, const pluck_tune_row *measured)
-{
-    tuning *t = user;
-    size_t i = 0;
-    while (row >= t->parts[i].end)
-        i++;
-    tuning_part *part = &t->parts[i];
-    part->rows++;
-    part->accuracy += measured[0].is_correct;
-    for (int k = 0; k < 2; k++) {
-        part->entropy[k] += measured[k].entropy;
-        part->confidence[k] += measured[k].confidence;
-        part->nll[k] += measured[k].nll;
-    }
-}
-
-static void finish_parts(tuning *t)
-{
-    for (size_t i = 0; i < t->n_parts; i++) {
-        tuning_part *part = &t->parts[i];
-        double n = part->rows > 0 ? (double)part->rows : 1;
-        part->accuracy /= n;
-        for (int k = 0; k < 2; k++) {
-            part->entropy[k] /= n;
-            part->confidence[k] /= n;
-            part->nll[k] /= n;
-        }
-    }
-}
-
-/* Sums over rows of what the temperature that was fitted to the other rows gives. */
-typedef struct fold_sums {
-    uint64_t first, rows;
-    double nll[2], brier[2], entropy[2];
-} fold_sums;
-
-/* measured: at T = 1, as fitted to even rows, as fitted to odd rows. */
-static void add_held_out(void *user, uint64_t row, const pluck_tune_row *measured)
-{
-    fold_sums *sums = user;
-    const int which[2] = {0, (row - sums->first) % 2 == 0 ? 2 : 1};
-    sums->rows++;
-    for (int k = 0; k < 2; k++) {
-        sums->nll[k] += measured[which[k]].nll;
-        sums->brier[k] += measured[which[k]].brier;
-        sums->entropy[k] += measured[which[k]].entropy;
-    }
+    return t->data.first + plk_share_first(t->data.end - t->data.first, i, n_parts);
 }
 
 static pluck_status cross_validate(tuning *t, pluck_error *err)
 {
     pluck_status status = PLUCK_OK;
     pluck_tune_options options = t->options;
-    fold_sums sums = {.first = t->data.first};
     options.n_bootstrap = 0;
     for (int h = 0; h < 2 && status == PLUCK_OK; h++) {
         options.half = h == 0 ? PLUCK_TUNE_EVEN : PLUCK_TUNE_ODD;
         status = pluck_tune_temperature(&t->data, &options, &t->folds[h], err);
     }
-    const double temperatures[3] = {1, t->folds[0].temperature, t->folds[1].temperature};
+    const double even[2] = {1, t->folds[1].temperature}, odd[2] = {1, t->folds[0].temperature};
     pluck_tune_request request = {.struct_size = sizeof request,
-                                  .temperatures = temperatures,
-                                  .n = 3,
-                                  .row = add_held_out,
-                                  .user = &sums};
+                                  .temperatures = even,
+                                  .odd_temperatures = odd,
+                                  .n = 2,
+                                  .stats = t->held_out};
     if (status == PLUCK_OK)
         status = pluck_tune_measure(&t->data, &request, err);
-    double n = sums.rows > 0 ? (double)sums.rows : 1;
-    for (int k = 0; k < 2; k++)
-        t->held_out[k] = (pluck_tune_stats){.rows = sums.rows,
-                                            .nll = sums.nll[k] / n,
-                                            .brier = sums.brier[k] / n,
-                                            .entropy = sums.entropy[k] / n};
     t->has_folds = status == PLUCK_OK;
     return status;
 }
@@ -250,6 +189,8 @@ int tuning_run(tuning *t)
     pluck_error err;
     progress_start(&t->bar, 1, NULL);
     pluck_status status = pluck_tune_temperature(&t->data, &t->options, &t->fit, &err);
+    uint64_t n = t->data.end - t->data.first;
+    t->n_parts = n < TUNING_PARTS ? (size_t)n : TUNING_PARTS;
     const double temperatures[2] = {1, t->fit.temperature};
     pluck_tune_request request = {.struct_size = sizeof request,
                                   .temperatures = temperatures,
@@ -257,12 +198,10 @@ int tuning_run(tuning *t)
                                   .binning = t->options.binning,
                                   .stats = t->stats,
                                   .bins = t->bins,
-                                  .row = add_row,
-                                  .user = t};
-    start_parts(t);
+                                  .n_parts = t->n_parts,
+                                  .parts = t->parts[0]};
     if (status == PLUCK_OK)
         status = pluck_tune_measure(&t->data, &request, &err);
-    finish_parts(t);
     if (status == PLUCK_OK && t->flags->cross_validate)
         status = cross_validate(t, &err);
     if (status == PLUCK_OK && !t->flags->no_curves)

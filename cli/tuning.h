@@ -23,12 +23,6 @@ typedef struct tuning_flags {
 
 enum { TUNING_PARTS = 10, TUNING_CUTS = 32, TUNING_WARNINGS = 8 };
 
-/* Means over consecutive rows, before and after. */
-typedef struct tuning_part {
-    uint64_t first, end, rows;
-    double entropy[2], confidence[2], nll[2], accuracy;
-} tuning_part;
-
 typedef struct tuning {
     const tuning_flags *flags;
     const char *name; /* of the dump, in messages */
@@ -44,10 +38,10 @@ typedef struct tuning {
 
     bool has_targets;
     pluck_tune_fit fit;
-    pluck_tune_stats stats[2]; /* T = 1, the fitted one */
-    pluck_tune_bin *bins;      /* of both, one after the other */
-    uint32_t n_bins;           /* of one */
-    tuning_part parts[TUNING_PARTS];
+    pluck_tune_stats stats[2];               /* T = 1, the fitted one */
+    pluck_tune_bin *bins;                    /* of both, one after the other */
+    uint32_t n_bins;                         /* of one */
+    pluck_tune_stats parts[TUNING_PARTS][2]; /* over consecutive rows, at the same temperatures */
     size_t n_parts;
 
     bool has_folds; /* fold h: fitted to the rows of half h + 1, measured on the others */
@@ -74,6 +68,9 @@ void tuning_close(tuning *t);
  * about the answer, when there is one: on standard error, and in the list of warnings. */
 void tuning_doubt_rows(tuning *t);
 void tuning_doubt_answer(tuning *t);
+
+/* The first row of part i of n_parts; of part n_parts, the end of the rows. */
+uint64_t tuning_part_first(const tuning *t, size_t n_parts, size_t i);
 
 /* Whether this setting keeps every token. */
 bool tuning_is_off(const tuning *t, pluck_tune_cut_kind kind, double setting);

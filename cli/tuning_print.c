@@ -131,26 +131,35 @@ static void print_bins(const tuning *t, output *out, bool has_blocks)
     }
 }
 
+/* What the bars of a part show. */
+static double value_of_part(const tuning *t, size_t i)
+{
+    return t->has_targets ? t->parts[i][1].nll : t->parts[i][1].entropy;
+}
+
 static void print_parts(const tuning *t, output *out, bool has_blocks)
 {
     double largest = 0;
     for (size_t i = 0; i < t->n_parts; i++)
-        largest = fmax(largest, t->has_targets ? t->parts[i].nll[1] : t->parts[i].entropy[1]);
+        largest = fmax(largest, value_of_part(t, i));
     output_printf(out, "\n%-17s %8s %17s %17s %8s  %s\n", "position", "rows", "entropy T=1, fit",
                   t->has_targets ? "nll T=1, fit" : "", t->has_targets ? "correct" : "",
                   t->has_targets ? "nll" : "entropy");
     for (size_t i = 0; i < t->n_parts; i++) {
-        const tuning_part *p = &t->parts[i];
+        const pluck_tune_stats *p = t->parts[i];
         char range[48];
-        snprintf(range, sizeof range, "%llu:%llu", (unsigned long long)p->first,
-                 (unsigned long long)p->end);
-        output_printf(out, "%-17s %8llu %8.4f %8.4f", range, (unsigned long long)p->rows,
-                      p->entropy[0], p->entropy[1]);
-        if (t->has_targets)
-            output_printf(out, " %8.4f %8.4f %8.4f", p->nll[0], p->nll[1], p->accuracy);
-        double value = t->has_targets ? p->nll[1] : p->entropy[1];
-        output_text(out, "  ");
-        bar_write(out, has_blocks, BAR_COLUMNS, largest > 0 ? value / largest : 0);
+        snprintf(range, sizeof range, "%llu:%llu",
+                 (unsigned long long)tuning_part_first(t, t->n_parts, i),
+                 (unsigned long long)tuning_part_first(t, t->n_parts, i + 1));
+        output_printf(out, "%-17s %8llu", range, (unsigned long long)p->rows);
+        if (p->rows > 0) {
+            output_printf(out, " %8.4f %8.4f", p[0].entropy, p[1].entropy);
+            if (t->has_targets)
+                output_printf(out, " %8.4f %8.4f %8.4f", p[0].nll, p[1].nll, p->accuracy);
+            output_text(out, "  ");
+            bar_write(out, has_blocks, BAR_COLUMNS,
+                      largest > 0 ? value_of_part(t, i) / largest : 0);
+        }
         output_char(out, '\n');
     }
 }
@@ -275,15 +284,15 @@ static void write_parts(const tuning *t, output *out)
 {
     json_open(out, "positions", '[');
     for (size_t i = 0; i < t->n_parts; i++) {
-        const tuning_part *p = &t->parts[i];
+        const pluck_tune_stats *p = t->parts[i];
         json_open(out, NULL, '{');
-        json_count(out, "first", p->first);
-        json_count(out, "end", p->end);
+        json_count(out, "first", tuning_part_first(t, t->n_parts, i));
+        json_count(out, "end", tuning_part_first(t, t->n_parts, i + 1));
         json_count(out, "rows", p->rows);
-        before_after(out, "entropy", p->entropy[0], p->entropy[1]);
-        before_after(out, "confidence", p->confidence[0], p->confidence[1]);
-        before_after(out, "nll", p->nll[0], p->nll[1]);
-        json_double(out, "accuracy", t->has_targets ? p->accuracy : (double)NAN);
+        before_after(out, "entropy", p[0].entropy, p[1].entropy);
+        before_after(out, "confidence", p[0].confidence, p[1].confidence);
+        before_after(out, "nll", p[0].nll, p[1].nll);
+        json_double(out, "accuracy", p->accuracy);
         output_char(out, '}');
     }
     output_char(out, ']');

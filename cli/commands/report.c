@@ -9,8 +9,6 @@
  */
 #include "commands/report.h"
 #include "base/error.h"
-#include "base/exact_sum.h"
-#include "base/scalar_math.h"
 #include "thread/thread.h"
 
 #include <pluck/sampler.h>
@@ -190,71 +188,40 @@ int report_write_rows(const report *r, output *out)
     return code;
 }
 
-/* Point of a chart that a row belongs to. */
+/* Point of a chart that a row belongs to: that of tuning_part_first(). */
 static size_t point_of(const report_dump *d, uint64_t row)
 {
     uint64_t n = d->t.data.end - d->t.data.first;
-    return (size_t)((double)(row - d->t.data.first) * (double)d->series.n / (double)n);
-}
-
-/* Over the rows of each point. */
-typedef struct point_sums {
-    report_dump *d;
-    plk_exact_sum entropy[2][REPORT_POINTS], effective[2][REPORT_POINTS];
-} point_sums;
-
-static void add_row(void *user, uint64_t row, const pluck_tune_row *measured)
-{
-    point_sums *sums = user;
-    size_t i = point_of(sums->d, row);
-    sums->d->series.rows[i]++;
-    for (int k = 0; k < 2; k++) {
-        plk_exact_sum_add(&sums->entropy[k][i], measured[k].entropy);
-        plk_exact_sum_add(&sums->effective[k][i], plk_exp(measured[k].entropy));
-    }
-}
-
-/* The rows of a point follow each other, so that their numbers have the mean of the first and the
- * last. */
-static void find_means(report_series *s, uint64_t first, const point_sums *sums)
-{
-    for (size_t i = 0; i < s->n; i++) {
-        double rows = (double)s->rows[i];
-        s->x[i] = (double)first + 0.5 * (rows - 1);
-        first += s->rows[i];
-        for (int k = 0; k < 2; k++) {
-            s->entropy[k][i] = plk_exact_sum_value(&sums->entropy[k][i]) / rows;
-            s->effective[k][i] = plk_exact_sum_value(&sums->effective[k][i]) / rows;
-        }
-    }
+    return (size_t)(((row - d->t.data.first + 1) * d->series.n - 1) / n);
 }
 
 static pluck_status measure_rows(report_dump *d, pluck_error *err)
 {
+    pluck_tune_stats parts[REPORT_POINTS][2];
     report_series *s = &d->series;
     uint64_t n = d->t.data.end - d->t.data.first;
     const double temperatures[2] = {1, d->t.has_targets ? d->t.fit.temperature : 1};
-    point_sums *sums = calloc(1, sizeof *sums);
-    if (!sums)
-        return plk_fail_nomem(err, sizeof *sums);
-    sums->d = d;
+    s->n = n < REPORT_POINTS ? (size_t)n : REPORT_POINTS;
+    /* With targets the statistics are there, with the bins that were asked for. */
     pluck_tune_request request = {.struct_size = sizeof request,
                                   .temperatures = temperatures,
                                   .n = 2,
-                                  .stats = d->t.stats,
-                                  .row = add_row,
-                                  .user = sums};
-    /* With targets the statistics are there, with the bins that were asked for. */
-    pluck_tune_stats known[2];
-    memcpy(known, d->t.stats, sizeof known);
-    s->n = n < REPORT_POINTS ? (size_t)n : REPORT_POINTS;
+                                  .stats = d->t.has_targets ? NULL : d->t.stats,
+                                  .n_parts = s->n,
+                                  .parts = parts[0]};
     progress_start(&d->t.bar, n, NULL);
     pluck_status status = pluck_tune_measure(&d->t.data, &request, err);
     progress_clear(&d->t.bar);
-    if (d->t.has_targets)
-        memcpy(d->t.stats, known, sizeof known);
-    find_means(s, d->t.data.first, sums);
-    free(sums);
+    for (size_t i = 0; i < s->n && status == PLUCK_OK; i++) {
+        uint64_t first = tuning_part_first(&d->t, s->n, i);
+        uint64_t end = tuning_part_first(&d->t, s->n, i + 1);
+        s->x[i] = 0.5 * ((double)first + (double)(end - 1));
+        s->rows[i] = end - first;
+        for (int k = 0; k < 2; k++) {
+            s->entropy[k][i] = parts[i][k].entropy;
+            s->effective[k][i] = parts[i][k].effective;
+        }
+    }
     return status;
 }
 
