@@ -6,6 +6,7 @@
 
 #include "help.h"
 #include "run_files.h"
+#include "run_ranks.h"
 
 #include "base/text.h"
 #include "json/json.h"
@@ -21,7 +22,7 @@ const command *const commands[] = {COMMANDS(COMMAND_ITEM) NULL};
 
 const flag map_group[] = {
     FLAG_TITLE("Input"),
-    {FLAG(SWITCH, "no-map", input_flags, no_map),
+    {FLAG(SWITCH, "no-map", input_flags, no_map), .share = SHARE_NOT,
      .help = "read dumps and models whole into memory instead of mapping them, which takes more "
              "memory: for files that may change during the run, and for slow networks"},
     FLAG_END,
@@ -61,9 +62,9 @@ const flag vocab_group[] = {
 
 const flag config_group[] = {
     FLAG_TITLE("Configuration"),
-    {FLAG(INPUT, "config", config_flags, file), .letter = 'c',
+    {FLAG(INPUT, "config", config_flags, file), .letter = 'c', .share = SHARE_KEYS,
      .help = "read the configuration from a JSON file; - is standard input"},
-    {FLAG(TEXT, "preset", config_flags, preset), .value = "NAME",
+    {FLAG(TEXT, "preset", config_flags, preset), .value = "NAME", .share = SHARE_KEYS,
      .help = "start from a built-in configuration; pluck config init --list lists them"},
     {.kind = FLAG_KEYS, .at = offsetof(config_flags, keys)},
     FLAG_END,
@@ -77,14 +78,14 @@ const flag rows_flag[] = {
 };
 
 const flag threads_flag[] = {
-    {FLAG_SHARED(COUNT, "threads"), .value = "N", .max = 1024,
+    {FLAG_SHARED(COUNT, "threads"), .value = "N", .max = 1024, .share = SHARE_NOT,
      .help = "number of threads, 0: one per processor; the output does not depend on it "
              "(default: 1)"},
     FLAG_END,
 };
 
 const flag isa_flag[] = {
-    {FLAG_SHARED(TEXT, "isa"), .value = "NAME",
+    {FLAG_SHARED(TEXT, "isa"), .value = "NAME", .share = SHARE_NOT,
      .help = "instruction set: best, scalar, avx2, avx512 or neon; only the speed depends on it "
              "(default: best)"},
     FLAG_END,
@@ -105,7 +106,7 @@ const flag targets_flag[] = {
 };
 
 const flag quiet_flag[] = {
-    {FLAG(SWITCH, "quiet", call, is_quiet), .letter = 'q',
+    {FLAG(SWITCH, "quiet", call, is_quiet), .letter = 'q', .share = SHARE_NOT,
      .help = "print no progress bar and no notes"},
     FLAG_END,
 };
@@ -126,6 +127,18 @@ const flag format_flag[] = {
 const flag table_format_flag[] = {
     {FLAG_SHARED(CHOICE, "format"), .letter = 'f', .value = "text|json|csv",
      .help = "output format (default: text)"},
+    FLAG_END,
+};
+
+const flag shard_group[] = {
+    FLAG_TITLE("Many processes"),
+    {FLAG(TEXT, "shard", shard_flags, shard), .value = "I/N", .words = "slurm", .share = SHARE_NOT,
+     .help = "do only part I of N of the rows, counted from 0, for pluck merge; slurm: the part "
+             "that belongs to this task of a job array"},
+    {FLAG(OUTPUT, "partial", shard_flags, partial), .share = SHARE_NOT,
+     .help = "with --shard: write what pluck merge needs of this part to FILE"},
+    {FLAG(INPUT, "plan", shard_flags, plan),
+     .help = "with --shard: go on from FILE, which pluck merge has written with --plan-out"},
     FLAG_END,
 };
 
@@ -452,7 +465,7 @@ static int parse_flag(call *c, flag_set *set, void *values, int n_words, char **
 {
     const flag *f = NULL;
     const char *value = NULL;
-    int code = read_flag(set, words[*at], &f, &value);
+    int first = *at, code = read_flag(set, words[*at], &f, &value);
     if (code != EXIT_DONE)
         return code;
     if (f->at == offsetof(call, help) && f->kind == FLAG_SWITCH) {
@@ -462,6 +475,8 @@ static int parse_flag(call *c, flag_set *set, void *values, int n_words, char **
         return EXIT_DONE;
     }
     code = read_value(f, n_words, words, at, &value);
+    for (int i = first; i <= *at && f->share != SHARE_NOT; i++)
+        c->line[c->n_line++] = words[i];
     return code == EXIT_DONE ? take(set, values, f, value) : code;
 }
 
@@ -494,52 +509,99 @@ static int parse(call *c, flag_set *set, void *values, int n_words, char **words
 {
     bool flags_ended = false;
     for (int i = 0; i < n_words; i++) {
-        if (flags_ended || words[i][0] != '-' || words[i][1] == '\0' ||
-            is_negative_number(c->command, words[i])) {
-            c->words[c->n_words++] = words[i];
-        } else if (strcmp(words[i], "--") == 0) {
+        bool is_end = !flags_ended && strcmp(words[i], "--") == 0;
+        if (is_end) {
             flags_ended = true;
+        } else if (flags_ended || words[i][0] != '-' || words[i][1] == '\0' ||
+                   is_negative_number(c->command, words[i])) {
+            c->words[c->n_words++] = words[i];
         } else {
             int code = parse_flag(c, set, values, n_words, words, &i);
             if (code != EXIT_DONE)
                 return code;
+            continue;
         }
+        c->line[c->n_line++] = words[i];
     }
     return check_words(c);
 }
 
-int command_run(const command *c, int n_words, char **words)
+static int print_help(const call *c)
 {
-    message_start(c->name, false);
+    output out;
+    int code = output_open(&out, NULL);
+    if (code != EXIT_DONE)
+        return code;
+    help_print(&out, c->command, c->set, c->help);
+    return output_finish(&out, code);
+}
+
+/* Puts path in the place of what -o says; a command without -o prints its results there. */
+static void set_output(call *values, const char *path)
+{
+    const flag *f = find_flag(values->set, "output", strlen("output"), 0);
+    if (f)
+        *(const char **)(void *)((char *)values + f->at) = path;
+    else
+        output_redirect(path);
+}
+
+static int run(call *values)
+{
+    const command *c = values->command;
+    message_start(c->name, values->is_quiet);
+    int code = run_files_check(values, NULL);
+    if (code == EXIT_DONE)
+        code = ranks_start(values);
+    return code == EXIT_DONE ? ranks_end(c->run(values)) : code;
+}
+
+static int replay(call *values, const char *path)
+{
+    if (path)
+        set_output(values, path);
+    int code = run_files_check(values, NULL);
+    if (code == EXIT_DONE)
+        code = ranks_start_replay(values);
+    return code == EXIT_DONE ? ranks_end(values->command->run(values)) : code;
+}
+
+/* Parses and runs a command line; does_replay: that of shards, with another output or NULL. */
+static int parse_and_run(const command *c, int n_words, char **words, bool does_replay,
+                         const char *path)
+{
     flag_set set = {.n = 0};
     size_t bytes = c->flags_bytes > 0 ? c->flags_bytes : sizeof(call);
     /* The struct of every command begins with a call. */
     call *values = calloc(1, bytes);
-    const char **typed = calloc((size_t)n_words + 1, sizeof *typed);
+    const char **typed = calloc(2 * ((size_t)n_words + 1), sizeof *typed);
     int code = EXIT_DONE;
     if (!values || !typed || !flag_set_create(&set, c, (size_t)n_words)) {
         code = complain_memory();
     } else {
         if (c->defaults)
             memcpy(values, c->defaults, bytes);
-        *values = (call){.command = c, .set = &set, .words = typed};
+        *values =
+            (call){.command = c, .set = &set, .words = typed, .line = typed + (size_t)n_words + 1};
         code = parse(values, &set, values, n_words, words);
-        if (code == EXIT_DONE && values->help != HELP_NONE) {
-            output out;
-            code = output_open(&out, NULL);
-            if (code == EXIT_DONE) {
-                help_print(&out, c, &set, values->help);
-                code = output_finish(&out, code);
-            }
-        } else if (code == EXIT_DONE) {
-            message_start(c->name, values->is_quiet);
-            code = run_files_check(values, NULL);
-            if (code == EXIT_DONE)
-                code = c->run(values);
-        }
+        if (code == EXIT_DONE && values->help != HELP_NONE)
+            code = print_help(values);
+        else if (code == EXIT_DONE)
+            code = does_replay ? replay(values, path) : run(values);
     }
     flag_set_destroy(&set);
     free(typed);
     free(values);
     return code;
+}
+
+int command_run(const command *c, int n_words, char **words)
+{
+    message_start(c->name, false);
+    return parse_and_run(c, n_words, words, false, NULL);
+}
+
+int command_replay(const command *c, int n_words, char **words, const char *path)
+{
+    return parse_and_run(c, n_words, words, true, path);
 }

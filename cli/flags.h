@@ -30,6 +30,13 @@ typedef enum flag_kind {
     FLAG_KEY      /* one of FLAG_KEYS                                     */
 } flag_kind;
 
+/* What a flag is to the identity of a run that is shared among processes, see facts.h. */
+typedef enum flag_share {
+    SHARE_VALUE, /* its value belongs to it; of a file that is read, the content */
+    SHARE_KEYS,  /* setup_seed() adds the configuration that comes of it */
+    SHARE_NOT    /* of this process alone: results do not depend on it */
+} flag_share;
+
 typedef struct flag {
     const char *name; /* "top-k", without the dashes */
     char letter;      /* 'o' for -o, or 0            */
@@ -42,6 +49,7 @@ typedef struct flag {
     bool is_low_open;  /* FLAG_NUMBER: low itself is not allowed */
     const char *words; /* the words that completions offer where value does not list them */
     const char *key;   /* FLAG_KEY: the configuration key */
+    flag_share share;
     const struct flag *group;
 } flag;
 
@@ -80,14 +88,23 @@ typedef struct key_list {
 
 typedef enum help_kind { HELP_NONE, HELP_PAGE, HELP_ALL } help_kind;
 
+/* Which shard of its rows a run does, see run_ranks.h. */
+typedef struct shard_flags {
+    const char *shard, *partial, *plan;
+} shard_flags;
+extern const flag shard_group[];
+
 /* What every command line says. */
 typedef struct call {
     const struct command *command;
     const struct flag_set *set;
     const char **words; /* what is not a flag; points into argv */
     size_t n_words;
+    const char **line; /* the words after the name of the command, without flags of SHARE_NOT */
+    size_t n_line;
     help_kind help;
     bool is_quiet; /* --quiet */
+    shard_flags shard;
 } call;
 
 typedef struct command {
@@ -113,9 +130,10 @@ typedef struct command {
 /* All commands, in the order of the help; each is where its code is. */
 /* clang-format off */
 #define COMMANDS(X) \
-    X(sample) X(inspect) X(replay) X(tune) X(report) X(compare) X(convert) X(bench) X(softmax) \
-    X(stages) X(config_check) X(config_show) X(config_import) X(config_init) X(config_schema) \
-    X(tree_predict) X(tree_stats) X(tree_fit) X(tree_distill) X(tree_eval) X(completions) X(help)
+    X(sample) X(inspect) X(replay) X(tune) X(report) X(compare) X(convert) X(merge) X(bench) \
+    X(softmax) X(stages) X(config_check) X(config_show) X(config_import) X(config_init) \
+    X(config_schema) X(tree_predict) X(tree_stats) X(tree_fit) X(tree_distill) X(tree_eval) \
+    X(completions) X(help)
 /* clang-format on */
 #define COMMAND_EXTERN(name) extern const command name##_command;
 COMMANDS(COMMAND_EXTERN)
@@ -152,6 +170,10 @@ int command_unknown(const char *first, const char *second);
 
 /* Finds what the words after the command's name say, and runs it or prints its help. */
 int command_run(const command *c, int n_words, char **words);
+
+/* Runs the command line of shards, whose results are known; see run_ranks.h. Results go to path
+ * unless it is NULL, in the place of what -o says. */
+int command_replay(const command *c, int n_words, char **words, const char *path);
 
 /* A number as JSON has it: people also type .8, 1., +1 and 007. false: not a number. */
 bool number_json(const char *typed, char *json, size_t capacity);

@@ -52,7 +52,7 @@ static void note_shape(const char *path, const pluck_dump_info *info)
          (unsigned long long)info->n_rows);
 }
 
-int source_open(const input_flags *flags, const char *path, source *src)
+static int open_dump(const input_flags *flags, const char *path, source *src)
 {
     pluck_dump_options options = {.struct_size = sizeof options,
                                   .format = (pluck_dump_format)flags->format,
@@ -69,8 +69,27 @@ int source_open(const input_flags *flags, const char *path, source *src)
     pluck_status status = pluck_dump_open(&src->dump, path, &options, &err);
     if (status == PLUCK_OK)
         status = pluck_dump_get_info(src->dump, &src->info, &err);
-    if (status != PLUCK_OK)
-        return complain_error(status, &err);
+    return complain_error(status, &err);
+}
+
+int source_count_rows(const input_flags *flags, const char *path, const row_range *range,
+                      uint64_t *n)
+{
+    source src;
+    uint64_t first = 0, end = 0;
+    int code = open_dump(flags, path, &src);
+    if (code == EXIT_DONE)
+        code = rows_resolve(range, src.info.n_rows, source_name(path), &first, &end);
+    source_close(&src);
+    *n = end - first;
+    return code;
+}
+
+int source_open(const input_flags *flags, const char *path, source *src)
+{
+    int code = open_dump(flags, path, src);
+    if (code != EXIT_DONE)
+        return code;
     if (pluck_dump_token_text(src->dump, 0, NULL)) {
         uint32_t n = 0;
         while (n < src->info.n_vocab && pluck_dump_token_text(src->dump, (pluck_token)n, NULL))

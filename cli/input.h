@@ -92,6 +92,10 @@ int rows_read_one(const char *text, row_range *range);
 int rows_resolve(const row_range *range, uint64_t n_rows, const char *path, uint64_t *first,
                  uint64_t *end);
 
+/* How many rows of a dump a range means, without the notes of source_open(). */
+int source_count_rows(const input_flags *flags, const char *path, const row_range *range,
+                      uint64_t *n);
+
 typedef struct targets {
     const char *name; /* of the file, or of the dump, in messages */
     pluck_targets *file;

@@ -13,12 +13,17 @@ enum { TEXT_BYTES = 4096 + 1024 };
 
 /* Of the process, as its standard error is. */
 static char beginning[64] = "pluck";
-static bool is_quiet;
+static bool is_quiet, has_ended;
 
 void message_start(const char *command, bool quiet)
 {
     snprintf(beginning, sizeof beginning, "pluck %s", command);
     is_quiet = quiet;
+}
+
+void message_end(void)
+{
+    has_ended = true;
 }
 
 const char *message_who(void)
@@ -35,6 +40,8 @@ static void say_values(const char *head, const char *format, va_list values)
 {
     char text[TEXT_BYTES], line[TEXT_BYTES];
     int n = vsnprintf(text, sizeof text, format, values);
+    if (has_ended)
+        return;
     if (n < 0)
         text[0] = '\0';
     plk_show_line(line, sizeof line, text);

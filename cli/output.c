@@ -6,6 +6,7 @@
  */
 #include "output.h"
 #include "run_files.h"
+#include "run_ranks.h"
 
 #include "base/alloc.h"
 #include "json/json.h"
@@ -34,7 +35,28 @@ static int finish_open(output *out, pluck_status status)
     return complain_error(status, &out->err);
 }
 
+static int open_nothing(output *out, const char *name)
+{
+    *out = (output){.name = name, .file = {.fd = -1}, .unfinished = -1, .is_open = true};
+    out->is_nothing = true;
+    return EXIT_DONE;
+}
+
+static const char *redirected;
+
+void output_redirect(const char *path)
+{
+    redirected = path;
+}
+
 int output_open(output *out, const char *path)
+{
+    if (ranks_writes())
+        return output_open_file(out, path ? path : redirected);
+    return open_nothing(out, path ? path : "standard output");
+}
+
+int output_open_file(output *out, const char *path)
 {
     pluck_allocator allocator = plk_allocator_or_default(NULL);
     *out = (output){.name = path, .unfinished = -1};
@@ -91,14 +113,48 @@ void output_wrap(output *out)
 int output_open_error(output *out)
 {
     pluck_allocator allocator = plk_allocator_or_default(NULL);
+    if (!ranks_writes())
+        return open_nothing(out, "standard error");
     *out = (output){.name = "standard error", .unfinished = -1};
     return finish_open(out, plk_new_file_open_descriptor(&out->file, out->name, STDERR_FILENO,
                                                          &allocator, &out->err));
 }
 
+static void empty_sink(output_sink *sink)
+{
+    if (sink->n > 0 && !sink->has_failed)
+        sink->has_failed = !sink->take(sink->user, sink->stream, sink->bytes, sink->n);
+    sink->n = 0;
+}
+
+static void fill_sink(output_sink *sink, const char *data, size_t n)
+{
+    while (n > 0) {
+        size_t room = sizeof sink->bytes - sink->n, step = n < room ? n : room;
+        memcpy(sink->bytes + sink->n, data, step);
+        sink->n += step;
+        data += step;
+        n -= step;
+        if (sink->n == sizeof sink->bytes)
+            empty_sink(sink);
+    }
+}
+
+/* A failure of the sink ends the writing to it; it is not the file's. */
+static void write_to_sink(output *out, const char *data, size_t n)
+{
+    fill_sink(out->sink, data, n);
+    if (out->sink->has_failed)
+        out->error = EIO;
+}
+
 static void write_bytes(output *out, const char *data, size_t n)
 {
-    if (out->error == 0)
+    if (out->error != 0)
+        return;
+    if (out->sink)
+        write_to_sink(out, data, n);
+    else if (!out->is_nothing)
         keep_error(out, plk_new_file_write(&out->file, data, n, &out->err));
 }
 
@@ -193,12 +249,12 @@ int outputs_close(output *outs, size_t n, bool keep)
             continue;
         n_open++;
         end_word(out);
-        if (out->error == 0 && (keep || !out->file.temporary))
+        if (out->error == 0 && !out->is_nothing && (keep || !out->file.temporary))
             keep_error(out, plk_new_file_complete(&out->file, &out->err));
         is_good = is_good && out->error == 0;
     }
     for (size_t i = 0; i < n && keep && is_good; i++) {
-        if (outs[i].is_open)
+        if (outs[i].is_open && !outs[i].is_nothing)
             keep_error(&outs[i], plk_new_file_finish(&outs[i].file, &outs[i].err));
         is_good = outs[i].error == 0;
     }
@@ -206,7 +262,8 @@ int outputs_close(output *outs, size_t n, bool keep)
     for (size_t i = 0; i < n; i++) {
         if (!outs[i].is_open)
             continue;
-        plk_new_file_close(&outs[i].file);
+        if (!outs[i].is_nothing)
+            plk_new_file_close(&outs[i].file);
         unfinished_remove(outs[i].unfinished);
         outs[i].is_open = false;
     }
@@ -229,10 +286,23 @@ int output_finish(output *out, int code)
     return outputs_finish(out, 1, code);
 }
 
+bool output_divert(output *out, output_sink *sink)
+{
+    output_sink *old = out->sink;
+    end_word(out);
+    if (old)
+        empty_sink(old);
+    out->sink = sink;
+    if (!old || !old->has_failed)
+        return true;
+    out->error = 0;
+    return false;
+}
+
 void output_flush(output *out)
 {
     end_word(out);
-    if (out->error == 0)
+    if (out->error == 0 && !out->sink && !out->is_nothing)
         keep_error(out, plk_new_file_flush(&out->file, &out->err));
 }
 

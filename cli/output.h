@@ -37,6 +37,9 @@ enum {
 /* From now on messages begin with "pluck sample", say, and before that with "pluck". */
 void message_start(const char *command, bool is_quiet);
 const char *message_who(void);
+
+/* From now on nothing more is said: the work of this process is done. */
+void message_end(void);
 bool message_is_quiet(void);
 
 /* Writes "who: message" as one line to standard error; returns code, so that a caller can return
@@ -81,12 +84,25 @@ typedef struct wrapped_line {
     bool is_cell;          /* spaces belong to the word */
 } wrapped_line;
 
+/* Takes what is written to an output in the place of its file, in pieces of up to 64 KiB. false: it
+ * failed, and will not be called again. */
+typedef struct output_sink {
+    bool (*take)(void *user, uint32_t stream, const char *bytes, size_t n);
+    void *user;
+    uint32_t stream;
+    bool has_failed;
+    size_t n;
+    char bytes[1 << 16];
+} output_sink;
+
 /* All zero: closed. */
 typedef struct output {
     const char *name; /* what messages call it */
     plk_new_file file;
     int unfinished; /* see run_files.h */
     bool is_open, is_terminal;
+    bool is_nothing;   /* of a process that writes no results: there is no file */
+    output_sink *sink; /* the caller's */
     wrapped_line line;
     char last;       /* what was written last */
     int error;       /* errno of the first failure, or 0 */
@@ -94,8 +110,19 @@ typedef struct output {
 } output;
 
 /* Opens path, or standard output if path is NULL or "-"; whether path may be written to was decided
- * before the command ran, see run_files.h. If it fails nothing is open. */
+ * before the command ran, see run_files.h. If it fails nothing is open. In a process that writes no
+ * results (ranks_writes()) opens nothing, which is a success. */
 int output_open(output *out, const char *path);
+
+/* The same in every process. */
+int output_open_file(output *out, const char *path);
+
+/* From now on NULL in output_open() is this path. */
+void output_redirect(const char *path);
+
+/* From now on what is written goes to sink; NULL: what is left goes there, and then to the file
+ * again. Returns whether the last sink took everything. */
+bool output_divert(output *out, output_sink *sink);
 
 /* The width of the screen: COLUMNS, else what the terminal says, else otherwise. */
 unsigned output_width(const output *out, unsigned otherwise);

@@ -19,6 +19,16 @@ typedef struct written {
     plk_place place;
 } written;
 
+/* More files that are read, see run_files_also_read(). */
+static const char *const *also_read;
+static size_t n_also_read;
+
+void run_files_also_read(const char *const *paths, size_t n)
+{
+    also_read = paths;
+    n_also_read = n;
+}
+
 typedef struct run_files {
     const call *call;
     const char **inputs;
@@ -76,7 +86,7 @@ static void add_input(run_files *files, const char *path)
 static int collect(run_files *files, const char *more)
 {
     const call *c = files->call;
-    size_t n = c->set->n + c->n_words + 1;
+    size_t n = c->set->n + c->n_words + n_also_read + 1;
     int code = EXIT_DONE;
     files->inputs = calloc(n, sizeof *files->inputs);
     files->outputs = calloc(n, sizeof *files->outputs);
@@ -84,6 +94,8 @@ static int collect(run_files *files, const char *more)
         return complain_memory();
     for (size_t i = 0; i < c->n_words && c->command->words_are_inputs; i++)
         add_input(files, c->words[i]);
+    for (size_t i = 0; i < n_also_read; i++)
+        add_input(files, also_read[i]);
     for (size_t i = 0; i < c->set->n && code == EXIT_DONE; i++) {
         const flag *f = &c->set->flags[i];
         const char *path = flag_is_file(f) ? value_of(c, f) : NULL;

@@ -13,6 +13,9 @@
  * inputs. */
 int run_files_check(const call *c, const char *more);
 
+/* From now on these files are inputs of the run too. */
+void run_files_also_read(const char *const *paths, size_t n);
+
 /* Opens standard output for the results of a command, or standard error if a file that a flag names
  * goes to standard output. */
 int run_files_open_results(output *out, const call *c);

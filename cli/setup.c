@@ -1,6 +1,8 @@
 /* Configuration values typed as flags become JSON texts here; the library checks them. */
 #include "setup.h"
 
+#include "run_ranks.h"
+
 #include "base/text.h"
 
 #include "json/json.h"
@@ -237,12 +239,29 @@ void setup_print_config(output *out, const pluck_config *config)
     free(text);
 }
 
+/* All processes of a run must have the same configuration. */
+static int identify_config(const pluck_config *config)
+{
+    size_t n = 0;
+    char *text = ranks_are_alone() ? NULL : setup_config_json(config, &n);
+    if (ranks_are_alone())
+        return EXIT_DONE;
+    int code = text ? ranks_identify("configuration", text, n) : complain_memory();
+    free(text);
+    return code;
+}
+
 int setup_seed(pluck_config *config)
 {
     pluck_error err;
     uint64_t seed = 0;
     if (!setup_config_info(config).seed_is_random)
-        return EXIT_DONE;
+        return identify_config(config);
+    if (!ranks_are_alone())
+        return complain(EXIT_USAGE,
+                        "seed random cannot be combined with %s: all processes need the same seed; "
+                        "give a number",
+                        ranks_name());
     pluck_status status = pluck_random_seed(&seed, &err);
     if (status == PLUCK_OK)
         status = pluck_config_set_seed(config, seed, &err);

@@ -19,7 +19,8 @@ char *setup_config_json(const pluck_config *config, size_t *n_bytes);
 void setup_print_config(output *out, const pluck_config *config);
 
 /* Replaces a "random" seed by one from the system and says which on standard error, so that every
- * sampler of this run has the same one and the run can be repeated. */
+ * sampler of this run has the same one and the run can be repeated. Makes the configuration a part
+ * of what the run is, for processes that share its rows; these refuse a random seed. */
 int setup_seed(pluck_config *config);
 
 /* What --isa gives, else the environment variable PLUCK_ISA, else the best. */

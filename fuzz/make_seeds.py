@@ -8,10 +8,12 @@ corpus/checkpoint hold what the command and the library wrote.
 """
 import base64
 import gzip
+import hashlib
 import json
 import pathlib
 import struct
 import sys
+import zlib
 
 
 def floats(n):
@@ -285,10 +287,77 @@ def tally_seeds():
     yield "tally/many_pieces", tally()[:-8] + b"\xff" * 8
 
 
+# Partial files
+
+def counted(text):
+    return struct.pack("<I", len(text)) + text
+
+
+def section(kind, content=b"", stream=0):
+    return struct.pack("<IIQ", kind, stream, len(content)) + content
+
+
+def pass_of(number, before, items, after, first, end):
+    return section(1, struct.pack("<6Q", number, before, items, after, first, end))
+
+
+# Kind, name, text, size, digest.
+FACTS = [(0, b"command", b"sample", 0, bytes(32)), (1, b"DUMP 1", b"a.npy", 9, bytes(range(32))),
+         (2, b"configuration", b"", 2, bytes(32)), (3, b"--output", b"out", 0, bytes(32)),
+         (3, b"--kept", b"k.npz", 0, bytes(32))]
+
+
+def partial(body, shard=1, count=4, words=(b"sample", b"a.npy"), facts=FACTS, api=1,
+            n_words=None, n_facts=None, n_bytes=None, format_number=1, identity=None, more=b""):
+    lists = b"".join(map(counted, words))
+    hashed = hashlib.sha256()
+    for kind, name, text, size, digest in facts:
+        lists += (struct.pack("<I", kind) + counted(name) + counted(text) + struct.pack("<Q", size)
+                  + digest)
+        if name != b"--output":
+            hashed.update(struct.pack("<IQ", kind, size) + digest + name + b"\0"
+                          + (text if kind == 0 else b"") + b"\0")
+    lists += more
+    file = b"PLUCKPAR" + struct.pack(
+        "<6IQ", format_number, api, shard, count, len(words) if n_words is None else n_words,
+        len(facts) if n_facts is None else n_facts, len(lists) if n_bytes is None else n_bytes)
+    file += lists + (identity or hashed.digest()) + body
+    return file + struct.pack("<I", zlib.crc32(file))
+
+
+def partial_seeds():
+    end, shares = section(0), pass_of(0, 2, 20, 4, 6, 13)
+    printed = section(2, b"row 4\n") + section(2, b"", 1) + section(3, b"\1\2\3\4")
+    last = section(4, tally(counts=(7, 0)))
+    whole = shares + printed + last + pass_of(1, 22, 4, 0, 6, 13) + last + end
+    seeds = {
+        "whole": partial(whole), "empty": partial(end), "plan": partial(whole, 0, 0),
+        # One mistake each.
+        "no_end": partial(shares + printed), "cut": partial(whole)[:-30],
+        "short": partial(b"")[:50], "other": b"PLUCKPAN" + partial(whole)[8:],
+        "after_end": partial(whole + end), "long_end": partial(shares + section(0, b"x")),
+        "no_pass": partial(printed + end), "kind": partial(shares + section(9) + end),
+        "long_section": partial(shares + struct.pack("<IIQ", 2, 0, 1 << 40) + end),
+        "pass_size": partial(section(1, bytes(40)) + end),
+        "pass_order": partial(shares + pass_of(2, 22, 4, 0, 6, 13) + end),
+        "pass_sum": partial(pass_of(0, 2**64 - 1, 20, 4, 6, 13) + end),
+        "pass_share": partial(pass_of(0, 2, 20, 4, 13, 6) + end),
+        "shard": partial(whole, 4, 4), "plan_shard": partial(whole, 1, 0),
+        "format": partial(whole, format_number=2),
+        "no_words": partial(whole, words=()), "n_words": partial(whole, n_words=9999),
+        "zero": partial(whole, words=(b"sam\0ple",)), "n_facts": partial(whole, n_facts=9),
+        "few_facts": partial(whole, n_facts=3), "fact": partial(whole, facts=[(9, *FACTS[0][1:])]),
+        "n_bytes": partial(whole, n_bytes=1 << 50), "identity": partial(whole, identity=bytes(32)),
+        "more": partial(whole, more=b"more"),
+    }
+    for name, content in seeds.items():
+        yield f"partial/{name}", content
+
+
 def main():
     corpus = pathlib.Path(sys.argv[1]) / "corpus"
     for seeds in (fasttext_seeds, targets_seeds, vocab_seeds, head_seeds, json_seeds,
-                  tally_seeds):
+                  tally_seeds, partial_seeds):
         for name, content in seeds():
             path = corpus / name
             path.parent.mkdir(parents=True, exist_ok=True)

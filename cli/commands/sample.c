@@ -10,6 +10,9 @@
  */
 #include "commands/sample.h"
 
+#include "base/tally.h"
+#include "run_ranks.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,12 +29,15 @@ static bool can_write(const run *all)
 /* The set of a row, none of a row that was skipped. */
 static int add_kept(run *all, const row_report *report)
 {
+    size_t n = 0;
     if (!all->plan.has_kept)
         return EXIT_DONE;
-    bool is_added = report ? kept_writer_add(&all->kept, report->kept, report->kept_offsets[1],
-                                             report->kept_log_mass)
-                           : kept_writer_add(&all->kept, NULL, 0, NAN);
-    return is_added ? EXIT_DONE : complain_memory();
+    const char *set = report ? kept_writer_make(&all->kept, report->kept, report->kept_offsets[1],
+                                                report->kept_log_mass, &n)
+                             : kept_writer_make(&all->kept, NULL, 0, NAN, &n);
+    if (!set)
+        return complain_memory();
+    return all->flags->sequence ? kept_writer_add(&all->kept, set, n) : ranks_record(set, n);
 }
 
 /* What a failed row means: an exit code, or EXIT_DONE to go on with the next. */
@@ -45,7 +51,7 @@ static int row_failed(job *j, const pluck_error *err)
         output_flush(&j->all->outs[RESULTS]);
     int code = complain(exit_code_of(status), "%s: row %llu: %s%s", j->name,
                         (unsigned long long)j->row, err->message, is_skipped ? "; skipped" : "");
-    j->all->has_bad_rows |= is_skipped;
+    j->n_bad_rows += is_skipped;
     if (is_skipped)
         sample_print_skipped(j);
     if (is_skipped && add_kept(j->all, NULL) != EXIT_DONE)
@@ -128,9 +134,10 @@ static uint64_t draws_per_row(const sample_flags *flags)
     return flags->distinct > 0 ? flags->distinct : flags->draws;
 }
 
-static int sample_independent(job *j, uint64_t first, uint64_t *end)
+static int sample_independent(void *user, uint64_t first, uint64_t end)
 {
-    cursor at = {.row = first, .end = *end, .n_draws = draws_per_row(j->all->flags)};
+    job *j = user;
+    cursor at = {.row = first, .end = end, .n_draws = draws_per_row(j->all->flags)};
     int code = EXIT_DONE;
     while (code == EXIT_DONE && can_write(j->all) && at.row < at.end) {
         size_t n = fill_portions(&j->team, &at);
@@ -144,7 +151,40 @@ static int sample_independent(job *j, uint64_t first, uint64_t *end)
             failed = p->state == PORTION_FAILED ? p : NULL;
         }
     }
-    *end = at.end;
+    j->end = at.end;
+    return code;
+}
+
+static int take_record(void *user, const char *bytes, size_t n)
+{
+    job *j = user;
+    return kept_writer_add(&j->all->kept, bytes, n);
+}
+
+/* The rows of a dump, all or this process's. */
+static int share_rows(job *j, uint64_t first)
+{
+    run *all = j->all;
+    pluck_tally tally;
+    plk_tally_open(&tally, "sample", NULL);
+    plk_tally_section_add(&tally, PLK_TALLY_COUNTS, &j->n_bad_rows, 1);
+    all->n_rows_after -= all->n_rows_after > 0 ? j->end - first : 0;
+    row_pass pass = {.first = first,
+                     .end = j->end,
+                     .n_before = all->n_rows_before,
+                     .n_after = all->n_rows_after,
+                     .bytes_per_row =
+                         j->src.info.n_vocab * pluck_dtype_size_bytes(j->src.info.dtype),
+                     .tally = &tally,
+                     .outs = all->outs,
+                     .n_outs = KEPT,
+                     .rows = sample_independent,
+                     .record = take_record,
+                     .user = j};
+    all->n_rows_before += j->end - first;
+    int code = ranks_pass(&pass);
+    plk_tally_close(&tally);
+    all->n_bad_rows += j->n_bad_rows;
     return code;
 }
 
@@ -285,8 +325,9 @@ static int sample_texts(job *j, uint64_t first, uint64_t *end)
 static int sample_rows(job *j, uint64_t first, uint64_t end)
 {
     const run *all = j->all;
-    int code =
-        all->flags->sequence ? sample_texts(j, first, &end) : sample_independent(j, first, &end);
+    j->end = end;
+    int code = all->flags->sequence ? sample_texts(j, first, &j->end) : share_rows(j, first);
+    end = j->end;
     if (code == EXIT_DONE && all->range.is_single && end == first && can_write(all))
         return complain(EXIT_DATA, "%s: ended before row %llu", j->name, (unsigned long long)first);
     if (code == EXIT_DONE && all->plan.mask && j->src.info.n_rows == PLUCK_DUMP_ROWS_UNKNOWN &&
@@ -347,6 +388,21 @@ static int sample_dump(run *all, size_t index)
     return code;
 }
 
+/* What processes that share the rows of several dumps must know of all. The paths are printed. */
+static int prepare_shared(run *all)
+{
+    const call *c = &all->flags->call;
+    int code = EXIT_DONE;
+    for (size_t i = 0; code == EXIT_DONE && i < c->n_words; i++) {
+        uint64_t n = 0;
+        code = ranks_identify("name of a dump", c->words[i], strlen(c->words[i]));
+        if (code == EXIT_DONE)
+            code = source_count_rows(&all->flags->input, c->words[i], &all->range, &n);
+        all->n_rows_after += n;
+    }
+    return code;
+}
+
 static int complain_pair(const char *given, const char *other, const char *why)
 {
     return complain(EXIT_USAGE, "%s cannot be combined with %s: %s", given, other, why);
@@ -401,6 +457,8 @@ static int check_arguments(const sample_flags *flags)
     if (flags->sequence && flags->skip_bad)
         return complain(EXIT_USAGE, "--skip-bad cannot be combined with --sequence, whose tokens "
                                     "depend on every row before");
+    if (flags->sequence && !ranks_are_alone())
+        return complain_pair("--sequence", ranks_name(), "rows depend on each other");
     if (flags->sequence && flags->threads != 1)
         return complain(EXIT_USAGE, "--threads cannot be combined with --sequence: each row needs "
                                     "the token of the row before; leave out --threads");
@@ -473,6 +531,8 @@ static int prepare(run *all)
     }
     if (code == EXIT_DONE)
         code = texts_open(&all->texts, &flags->vocab);
+    if (code == EXIT_DONE && flags->call.n_words > 1 && !ranks_are_alone())
+        code = prepare_shared(all);
     return code;
 }
 
@@ -485,7 +545,7 @@ static int run_sample(const void *given)
         code = output_open(&all.outs[RESULTS], flags->output);
     if (code == EXIT_DONE && flags->kept)
         code = kept_writer_open(&all.kept, &all.outs[KEPT], flags->kept);
-    if (code == EXIT_DONE && flags->kept && !flags->output &&
+    if (code == EXIT_DONE && flags->kept && !flags->output && ranks_writes() &&
         all.outs[KEPT].file.place.kind == PLK_PLACE_DESCRIPTOR &&
         all.outs[KEPT].file.place.descriptor == all.outs[RESULTS].file.place.descriptor)
         code = complain(EXIT_USAGE,
@@ -500,7 +560,7 @@ static int run_sample(const void *given)
     int close_code = outputs_close(all.outs, N_OUTPUTS, code == EXIT_DONE);
     if (code == EXIT_DONE)
         code = close_code;
-    if (code == EXIT_DONE && all.has_bad_rows)
+    if (code == EXIT_DONE && all.n_bad_rows > 0)
         code = EXIT_DATA;
     if (code == EXIT_DONE && flags->kept)
         note("%s: %llu sets of %llu tokens in all", flags->kept,
@@ -553,6 +613,7 @@ static const flag flags[] = {
     FLAG_GROUP(quiet_flag, sample_flags, call),
     FLAG_GROUP(prompt_flag, sample_flags, prompt_tokens),
     FLAG_GROUP(isa_flag, sample_flags, isa),
+    FLAG_GROUP(shard_group, sample_flags, call.shard),
     FLAG_GROUP(vocab_group, sample_flags, vocab),
     FLAG_GROUP(input_group, sample_flags, input),
     FLAG_GROUP(output_flag, sample_flags, output),

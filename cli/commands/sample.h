@@ -41,7 +41,8 @@ typedef struct run {
     table table; /* not of JSON and running text */
     progress bar;
     uint64_t n_drawn;
-    bool has_bad_rows;
+    uint64_t n_rows_before, n_rows_after; /* of the other dumps, if they are shared */
+    uint64_t n_bad_rows;                  /* that were skipped */
 } run;
 
 /* How the rows of a dump are texts: text t has n_steps rows, step_rows apart, from t * text_rows
@@ -57,6 +58,8 @@ typedef struct job {
     const char *name; /* in messages */
     source src;
     worker_team team;
+    uint64_t end; /* of the rows: a stream may end before */
+    uint64_t n_bad_rows;
     uint64_t row;
     screen_text screen;
     uint64_t first_row; /* --sequence, of the text */

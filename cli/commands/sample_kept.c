@@ -202,43 +202,49 @@ static bool reserve(kept_writer *w)
     return true;
 }
 
-/* Appends values to those that are written at the end. */
-static bool keep_late(kept_writer *w, const plk_byte_writer *made)
+/* Appends tokens to those that are written at the end. */
+static bool keep_late(kept_writer *w, const void *tokens, size_t n_bytes)
 {
     size_t used = (size_t)w->n_tokens * sizeof(pluck_token);
-    if (made->n_bytes > w->late_capacity - used) {
-        size_t capacity = 2 * (used + made->n_bytes);
-        unsigned char *late = realloc(w->late, capacity);
-        if (!late)
-            return false;
-        w->late = late;
-        w->late_capacity = capacity;
-    }
-    if (made->n_bytes > 0)
-        memcpy(w->late + used, made->bytes, made->n_bytes);
+    if (!grow(&w->late, &w->late_capacity, used + n_bytes, 1))
+        return false;
+    if (n_bytes > 0)
+        memcpy(w->late + used, tokens, n_bytes);
     return true;
 }
 
-bool kept_writer_add(kept_writer *w, const pluck_token *tokens, size_t n, float log_mass)
+const char *kept_writer_make(kept_writer *w, const pluck_token *tokens, size_t n, float log_mass,
+                             size_t *n_bytes)
 {
+    uint32_t bits = 0;
+    if (!grow(&w->made, &w->made_capacity, sizeof bits + n * sizeof *tokens, 1))
+        return NULL;
+    plk_byte_writer to = plk_byte_writer_make(w->made, w->made_capacity);
+    memcpy(&bits, &log_mass, sizeof bits);
+    plk_put_u32(&to, bits);
+    for (size_t i = 0; i < n; i++)
+        plk_put_u32(&to, (uint32_t)tokens[i]);
+    *n_bytes = to.n_bytes;
+    return (const char *)w->made;
+}
+
+int kept_writer_add(kept_writer *w, const char *bytes, size_t n_bytes)
+{
+    plk_byte_reader in = {(const unsigned char *)bytes, n_bytes, false};
+    uint32_t log_mass = plk_take_u32(&in);
+    if (in.is_short || in.n_bytes % sizeof(pluck_token) != 0)
+        return complain(EXIT_DATA, "a set of tokens has %zu bytes", n_bytes);
     if (!reserve(w))
-        return false;
-    for (size_t first = 0; first < n; first += CHUNK) {
-        unsigned char bytes[CHUNK * sizeof *tokens];
-        plk_byte_writer made = plk_byte_writer_make(bytes, sizeof bytes);
-        for (size_t i = first; i < n && i < first + CHUNK; i++)
-            plk_put_u32(&made, (uint32_t)tokens[i]);
-        w->crc = plk_crc32(w->crc, bytes, made.n_bytes);
-        if (w->out->file.temporary)
-            write_made(w->out, &made);
-        else if (!keep_late(w, &made))
-            return false;
-        w->n_tokens += made.n_bytes / sizeof *tokens;
-    }
+        return complain_memory();
+    w->crc = plk_crc32(w->crc, in.bytes, in.n_bytes);
+    if (w->out->file.temporary)
+        output_write(w->out, (const char *)in.bytes, in.n_bytes);
+    else if (!keep_late(w, in.bytes, in.n_bytes))
+        return complain_memory();
+    w->n_tokens += in.n_bytes / sizeof(pluck_token);
     w->ends[w->n_sets] = w->n_tokens;
-    memcpy(&w->log_mass[w->n_sets], &log_mass, sizeof log_mass);
-    w->n_sets++;
-    return true;
+    w->log_mass[w->n_sets++] = log_mass;
+    return EXIT_DONE;
 }
 
 /* Writes a member of which value i is put by put, and finds its checksum on the way: first without
@@ -325,5 +331,6 @@ void kept_writer_free(kept_writer *w)
     free(w->ends);
     free(w->log_mass);
     free(w->late);
+    free(w->made);
     *w = (kept_writer){.out = NULL};
 }

@@ -29,13 +29,19 @@ typedef struct kept_writer {
     uint32_t *log_mass;  /* [capacity] its bits */
     unsigned char *late; /* [late_capacity] the tokens, if they are written at the end */
     size_t late_capacity;
+    unsigned char *made; /* [made_capacity] a set: the bits of log_mass, then the tokens */
+    size_t made_capacity;
 } kept_writer;
 
 /* Opens path. Returns an exit code, after complain() if it is not EXIT_DONE. */
 int kept_writer_open(kept_writer *w, output *out, const char *path);
 
-/* Appends a set. Failures of the file are kept in out; false: memory ran out. */
-bool kept_writer_add(kept_writer *w, const pluck_token *tokens, size_t n, float log_mass);
+/* A set as bytes, which are valid until the next one is made. NULL: memory ran out. */
+const char *kept_writer_make(kept_writer *w, const pluck_token *tokens, size_t n, float log_mass,
+                             size_t *n_bytes);
+
+/* Appends a set that was made, perhaps by another process. Failures of the file are kept in out. */
+int kept_writer_add(kept_writer *w, const char *bytes, size_t n_bytes);
 
 /* Writes all that follows the tokens. The caller closes out. */
 void kept_writer_finish(kept_writer *w);

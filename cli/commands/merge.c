@@ -1,0 +1,248 @@
+/*
+ * pluck merge: the partials of all shards of a run in, its results out.
+ *
+ * The files say which command line they are of. It is run again, here, with their results in the
+ * place of its rows. Before that the files are compared: they must be of one run, and all of it.
+ */
+#include "partial.h"
+#include "run_files.h"
+#include "run_ranks.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct merge_flags {
+    call call;
+    const char *output, *plan_out;
+} merge_flags;
+
+typedef struct merge {
+    const merge_flags *flags;
+    partial *files; /* [n_files] as named */
+    size_t n_files;
+    partial **shards; /* [n_shards] in their order, each once */
+    size_t n_shards;
+} merge;
+
+enum { LISTED = 8, LIST_BYTES = 1024 };
+
+static int open_files(merge *m)
+{
+    const call *c = &m->flags->call;
+    pluck_error err;
+    m->files = calloc(c->n_words, sizeof *m->files);
+    m->shards = calloc(c->n_words, sizeof *m->shards);
+    if (!m->files || !m->shards)
+        return complain_memory();
+    for (size_t i = 0; i < c->n_words; i++) {
+        partial *p = &m->files[i];
+        pluck_status status = partial_open(p, c->words[i], &err);
+        if (status != PLUCK_OK)
+            return complain_error(status, &err);
+        m->shards[m->n_files++] = p;
+        if (p->head.count == 0)
+            return complain(EXIT_DATA,
+                            "%s: is a plan, which the shards take with --plan; expected the "
+                            "partials that they write then",
+                            p->name);
+    }
+    return EXIT_DONE;
+}
+
+/* Whether a file is of the same run as the first one, and divided like it. */
+static int check_run(const partial *p, const partial *first)
+{
+    const fact *in_p = NULL, *in_first = NULL;
+    if (p->head.count != first->head.count)
+        return complain(EXIT_DATA,
+                        "%s: is shard %u of %u, %s is shard %u of %u; expected the shards of one "
+                        "division",
+                        p->name, (unsigned)p->head.shard, (unsigned)p->head.count, first->name,
+                        (unsigned)first->head.shard, (unsigned)first->head.count);
+    if (facts_differ(&p->head.facts, &first->head.facts, FACTS_ALL, NULL, &in_p, &in_first))
+        return facts_complain(p->name, in_p, first->name, in_first);
+    bool is_same = p->n_passes == first->n_passes &&
+                   memcmp(p->identity, first->identity, sizeof p->identity) == 0;
+    for (size_t i = 0; is_same && i < p->n_passes; i++) {
+        const partial_pass *a = &p->passes[i], *b = &first->passes[i];
+        uint64_t n = a->n_before + a->n_items + a->n_after;
+        is_same = a->number == b->number && a->n_before == b->n_before &&
+                  a->n_items == b->n_items && a->n_after == b->n_after &&
+                  a->first == ranks_share(n, p->head.shard, p->head.count) &&
+                  a->end == ranks_share(n, p->head.shard + 1, p->head.count);
+    }
+    return is_same ? EXIT_DONE
+                   : complain(EXIT_DATA, "%s: has not the passes and rows of shard %u of %u",
+                              p->name, (unsigned)p->head.shard, (unsigned)p->head.count);
+}
+
+/* Whether all outputs that a names are those that b names, too: nobody can write a file that has
+ * several names. */
+static int check_outputs(const merge *m, const partial *a, const partial *b)
+{
+    for (size_t i = 0; i < a->head.facts.n; i++) {
+        const fact *f = &a->head.facts.items[i], *other = facts_find(&b->head.facts, f->name);
+        bool is_place = strcmp(f->name, "--output") == 0;
+        if (f->kind != FACT_OUTPUT || (is_place && m->flags->output) ||
+            (other && strcmp(f->text, other->text) == 0))
+            continue;
+        return complain(EXIT_DATA,
+                        "%s: is of a run with %s %s, %s of one with %s; expected the same in all "
+                        "shards%s",
+                        a->name, f->name, f->text, b->name, other ? other->text : "standard output",
+                        is_place ? ", or -o FILE here" : "");
+    }
+    return EXIT_DONE;
+}
+
+static int by_shard(const void *a, const void *b)
+{
+    const partial *x = *(partial *const *)a, *y = *(partial *const *)b;
+    if (x->head.shard != y->head.shard)
+        return x->head.shard < y->head.shard ? -1 : 1;
+    return x < y ? -1 : x > y;
+}
+
+/* Leaves each shard once. */
+static int drop_doubles(merge *m)
+{
+    for (size_t i = 0; i < m->n_files; i++) {
+        partial *last = m->n_shards > 0 ? m->shards[m->n_shards - 1] : NULL, *p = m->shards[i];
+        if (!last || last->head.shard != p->head.shard)
+            m->shards[m->n_shards++] = p;
+        else if (!partials_are_same(last, p))
+            return complain(EXIT_DATA,
+                            "%s and %s: both are shard %u of %u, but their results differ; give "
+                            "one of them",
+                            last->name, p->name, (unsigned)p->head.shard, (unsigned)p->head.count);
+    }
+    return EXIT_DONE;
+}
+
+/* Adds to a list of which count items follow this one. */
+static void list_item(char list[LIST_BYTES], size_t index, size_t count, const char *item)
+{
+    size_t used = strlen(list);
+    const char *between = index == 0 ? "" : index + 1 == count ? " and " : ", ";
+    snprintf(list + used, LIST_BYTES - used, "%s%s", between, item);
+}
+
+static int check_missing(const merge *m)
+{
+    const partial *first = m->shards[0];
+    const partial_pass *pass = first->n_passes > 0 ? first->passes : NULL;
+    uint64_t n = pass ? pass->n_before + pass->n_items + pass->n_after : 0;
+    uint32_t count = first->head.count;
+    size_t n_missing = count - m->n_shards, n_listed = n_missing < LISTED ? n_missing : LISTED;
+    char shards[LIST_BYTES] = "", rows[LIST_BYTES] = "", more[64] = "", item[64];
+    if (n_missing == 0)
+        return EXIT_DONE;
+    for (size_t i = 0, shard = 0, at = 0; i < n_listed; shard++) {
+        if (at < m->n_shards && m->shards[at]->head.shard == shard) {
+            at++;
+            continue;
+        }
+        snprintf(item, sizeof item, "%zu", shard);
+        list_item(shards, i, n_missing, item);
+        snprintf(item, sizeof item, "%llu:%llu",
+                 (unsigned long long)ranks_share(n, (uint32_t)shard, count),
+                 (unsigned long long)ranks_share(n, (uint32_t)shard + 1, count));
+        list_item(rows, i, n_missing, item);
+        i++;
+    }
+    if (n_missing > n_listed)
+        snprintf(more, sizeof more, " and %zu more", n_missing - n_listed);
+    return complain(EXIT_DATA, "shard%s %s%s of %u %s missing (rows %s%s of %llu)",
+                    n_missing > 1 ? "s" : "", shards, more, (unsigned)count,
+                    n_missing > 1 ? "are" : "is", rows, *more != '\0' ? ", ..." : "",
+                    (unsigned long long)n);
+}
+
+static int check_files(merge *m)
+{
+    int code = EXIT_DONE;
+    for (size_t i = 0; i < m->n_files && code == EXIT_DONE; i++) {
+        code = check_run(&m->files[i], &m->files[0]);
+        if (code == EXIT_DONE)
+            code = check_outputs(m, &m->files[i], &m->files[0]);
+        if (code == EXIT_DONE)
+            code = check_outputs(m, &m->files[0], &m->files[i]);
+    }
+    if (code != EXIT_DONE)
+        return code;
+    qsort(m->shards, m->n_files, sizeof *m->shards, by_shard);
+    code = drop_doubles(m);
+    return code == EXIT_DONE ? check_missing(m) : code;
+}
+
+/* The command of the files, which has shards. */
+static const command *find_command(const partial *p)
+{
+    for (const command *const *c = commands; *c; c++) {
+        for (const flag *f = (*c)->flags; f && f->kind != FLAG_LAST; f++)
+            if (strcmp((*c)->name, p->head.words[0]) == 0 && f->kind == FLAG_TABLE &&
+                f->group == shard_group)
+                return *c;
+    }
+    return NULL;
+}
+
+static int replay(const merge *m)
+{
+    const partial_head *head = &m->shards[0]->head;
+    const command *c = find_command(m->shards[0]);
+    if (!c)
+        return complain(EXIT_DATA, "%s: is of 'pluck %s', which this pluck does not share",
+                        m->shards[0]->name, head->words[0]);
+    run_files_also_read(m->flags->call.words, m->flags->call.n_words);
+    ranks_merge(m->shards, m->n_shards, m->flags->plan_out);
+    return command_replay(c, (int)head->n_words - 1, head->words + 1, m->flags->output);
+}
+
+static int run(const void *given)
+{
+    merge m = {.flags = given};
+    int code = open_files(&m);
+    if (code == EXIT_DONE)
+        code = check_files(&m);
+    if (code == EXIT_DONE)
+        code = replay(&m);
+    for (size_t i = 0; m.files && i < m.flags->call.n_words; i++)
+        if (m.files[i].name)
+            partial_close(&m.files[i]);
+    free(m.files);
+    free(m.shards);
+    return code;
+}
+
+static const flag flags[] = {
+    FLAG_TITLE("Merging"),
+    {FLAG(OUTPUT, "output", merge_flags, output), .letter = 'o',
+     .help = "write the results to FILE, in the place of standard output or of what -o of the "
+             "shards says"},
+    {FLAG(OUTPUT, "plan-out", merge_flags, plan_out),
+     .help = "if the run needs another round, write FILE, which its shards take with --plan"},
+    FLAG_GROUP(quiet_flag, merge_flags, call),
+    FLAG_END,
+};
+
+const command merge_command = {
+    .name = "merge",
+    .synopsis = "PARTIAL... [options]",
+    .summary = "put together what the shards of a run have found",
+    .about =
+        "Reads the partials of all shards of one command (--shard I/N --partial FILE), in any "
+        "order, and does what the command would have done in one process: prints the same, writes "
+        "the same files, and has the same status. The command line is in the files; its inputs "
+        "have to be where it says, seen from here, because merge compares them with those that "
+        "the shards have read.\nSome commands read their rows several times, and need what all "
+        "shards found in one round for the next. Then --plan-out writes a plan, and nothing else "
+        "is written: the shards run again with --plan, and their new partials are merged.",
+    COMMAND_FLAGS(flags, merge_flags),
+    .examples = {"pluck merge part.*", "pluck merge part.* -o tokens.jsonl",
+                 "pluck merge part.* --plan-out next.plan"},
+    COMMAND_WORDS(1, SIZE_MAX, "PARTIAL"),
+    .words_are_inputs = true,
+    .run = run,
+};

@@ -1,0 +1,65 @@
+/*
+ * What a run is, so that parts of different runs are not put together: its arguments, and the
+ * content of the files that it reads, whatever their names. Two runs with the same facts have the
+ * same results.
+ */
+#ifndef CLI_FACTS_H
+#define CLI_FACTS_H
+
+#include "flags.h"
+
+#include "base/sha256.h"
+
+typedef enum fact_kind {
+    FACT_ARGUMENT, /* text: the value of a flag, or a word that is not a file */
+    FACT_FILE,     /* text: its path; size and digest */
+    FACT_CONTENT,  /* size and digest of what the command made of its arguments */
+    FACT_OUTPUT    /* text: its path; a fact is that there is one, unless it is --output */
+} fact_kind;
+enum { N_FACT_KINDS = FACT_OUTPUT + 1 };
+
+typedef struct fact {
+    fact_kind kind;
+    char *name; /* "--draws", "DUMP 1" */
+    char *text;
+    uint64_t size_bytes;
+    unsigned char digest[PLK_SHA256_BYTES];
+} fact;
+
+/* All zero: none. */
+typedef struct fact_list {
+    fact *items;
+    size_t n, capacity;
+} fact_list;
+
+void facts_free(fact_list *facts);
+
+/* Adds a fact with copies of name and text. NULL: memory ran out. */
+fact *facts_add(fact_list *facts, fact_kind kind, const char *name, const char *text);
+
+/* Adds those of a command line. A file of at most 4 MiB counts by all its bytes; a larger one by
+ * its size, its first and its last MiB, and 64 pieces of 4 KiB between them. A stream is refused,
+ * which only one process can read. */
+int facts_add_call(fact_list *facts, const call *c);
+
+/* Adds bytes that name stands for. */
+int facts_add_content(fact_list *facts, const char *name, const void *bytes, size_t n);
+
+/* Writes the digest of all facts. */
+void facts_digest(const fact_list *facts, unsigned char digest[PLK_SHA256_BYTES]);
+
+/* Finds the first fact that is not the same in both lists: *in_a and *in_b, NULL where there is
+ * none of that name. Looks only at kinds, bits 1 << fact_kind, and not at the fact with the name
+ * except (or NULL). false: there is no such fact. */
+enum { FACTS_ALL = (1 << N_FACT_KINDS) - 1 };
+bool facts_differ(const fact_list *a, const fact_list *b, unsigned kinds, const char *except,
+                  const fact **in_a, const fact **in_b);
+
+/* The fact of this name, or NULL. */
+const fact *facts_find(const fact_list *facts, const char *name);
+
+/* Complains of a difference between the run of the file a and that of b ("the one now"). Returns
+ * EXIT_DATA. */
+int facts_complain(const char *a, const fact *in_a, const char *b, const fact *in_b);
+
+#endif

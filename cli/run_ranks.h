@@ -1,0 +1,116 @@
+/*
+ * How the rows of a run are shared among processes: by --shard and pluck merge through files, by
+ * pluck-mpi through messages. A command does not know. It is a sequence of passes over rows that
+ * depends on nothing but its arguments and the results of its passes, so that every process can run
+ * it as it is:
+ *
+ *   alone       a pass does its rows
+ *   --shard     the first pass whose result is not known does the rows of the shard, and what they
+ *               gave becomes a partial; the command ends there
+ *   pluck merge a pass gets its results from the partials; the command goes on to its end, or to a
+ *               pass that is not known: what is known becomes a plan for the next round of shards
+ *   pluck-mpi   the processes divide the rows of each pass
+ *
+ * There is one run per process: the functions have their own state.
+ */
+#ifndef CLI_RUN_RANKS_H
+#define CLI_RUN_RANKS_H
+
+#include "flags.h"
+
+#include <pluck/ranks.h>
+
+/* Whether this process does all rows by itself; if not, what messages call the reason:
+ * "--shard", ... */
+bool ranks_are_alone(void);
+const char *ranks_name(void);
+
+/* Whether this process prints results and writes outputs. If not, an output_open() opens nothing,
+ * and what is written outside of passes is dropped. */
+bool ranks_writes(void);
+
+/* For the passes of the library; NULL: alone. */
+const pluck_ranks *ranks_get(void);
+
+/* A pass of the command's own. One that prints comes after all passes whose results the command
+ * needs, or goes together with the last one: nothing is printed before everything is known. */
+typedef struct row_pass {
+    uint64_t first, end; /* the rows; end may be PLUCK_DUMP_ROWS_UNKNOWN only if alone */
+
+    /* Rows of the passes before and after this one that go together with it, because none of them
+     * needs a result of another: their sum is what is divided into shards. */
+    uint64_t n_before, n_after;
+
+    uint64_t bytes_per_row; /* of the input; 0: not known */
+    pluck_tally *tally;     /* of no rows; afterwards of all rows. NULL: there is none */
+    output *outs;           /* [n_outs] what rows() prints to */
+    size_t n_outs;
+
+    /* Does rows first to end - 1, and prints in their order. Called for ascending parts of the
+     * rows. */
+    int (*rows)(void *user, uint64_t first, uint64_t end);
+
+    /* Takes what rows() gives to ranks_record(), in the same order, where results are written.
+     * NULL: rows() does not call it. */
+    int (*record)(void *user, const char *bytes, size_t n);
+    void *user;
+} row_pass;
+
+/* Does the pass, or finds its results. Over no rows nothing happens. */
+int ranks_pass(const row_pass *pass);
+
+/* Within rows(): hands on n bytes for record(). Another code than EXIT_DONE ends the rows. */
+int ranks_record(const void *bytes, size_t n);
+
+/* Adds to what this run is, before its first pass: bytes that its results depend on, and that are
+ * neither the value of a flag nor the content of a file. */
+int ranks_identify(const char *name, const void *bytes, size_t n);
+
+/* Around the command: command_run() and command_replay() call these. code: of the command. Returns
+ * the exit code of the process. */
+int ranks_start(const call *c);
+int ranks_start_replay(const call *c);
+int ranks_end(int code);
+
+/* Before a replay: the partials of all shards of one run, in their order, which must outlive the
+ * replay, and where to write the plan of the next round, or NULL. */
+struct partial;
+void ranks_merge(struct partial *const *partials, size_t n, const char *plan_out);
+
+/* First row of part i of n_parts of n rows: floor(n i / n_parts). */
+uint64_t ranks_share(uint64_t n, uint32_t i, uint32_t n_parts);
+
+/*
+ * For processes that hand their results to others.
+ */
+
+/* Takes what rows print, stream i from outs[i], or one whole record, stream RANKS_RECORD. Pieces of
+ * text have up to 64 KiB. false: it failed, and is not called again. */
+#define RANKS_RECORD UINT32_MAX
+typedef struct ranks_sink {
+    bool (*take)(void *user, uint32_t stream, const char *bytes, size_t n);
+    void *user;
+} ranks_sink;
+
+/* Does rows first to end - 1 of the pass, whose outputs and records go to the sink. EXIT_SYSTEM
+ * without complain() if the sink failed. */
+int ranks_capture(const row_pass *pass, uint64_t first, uint64_t end, const ranks_sink *sink);
+
+/* Gives a piece to the output or record() of the pass that it is for. */
+int ranks_play(const row_pass *pass, uint32_t stream, const char *bytes, size_t n);
+
+/* The bytes of pluck_tally_put(), of malloc(). NULL: memory ran out. */
+void *ranks_tally_bytes(const pluck_tally *tally, size_t *n);
+
+/*
+ * The processes of this run: ranks_one.c has one, and pluck-mpi another file in its place. Asked
+ * unless there are shards.
+ */
+bool peers_are_alone(void);
+const char *peers_name(void);
+bool peers_write(void);
+const pluck_ranks *peers_get(void);
+int peers_pass(const row_pass *pass);
+int peers_end(int code);
+
+#endif
