@@ -5,6 +5,7 @@
 #ifndef PLK_VOCABULARY_SCALAR_H
 #define PLK_VOCABULARY_SCALAR_H
 
+#define LANES_IN_MEMORY
 #include "simd/lanes_inline.h"
 
 #include <math.h>
