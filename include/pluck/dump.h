@@ -300,6 +300,28 @@ PLUCK_API pluck_status pluck_dump_writer_create(pluck_dump_writer **out, const c
 PLUCK_API pluck_status pluck_dump_writer_write(pluck_dump_writer *writer, const pluck_dump_row *row,
                                                pluck_error *err);
 
+/*
+ * Several processes can write the rows of one file, if rows have a fixed size (.npy, .safetensors),
+ * n_rows is known, and path is a regular file. One of them creates the writer and tells the others
+ * the paths of pluck_dump_writer_temporary(). They join it with the same path and options. Each
+ * process goes to the rows that it writes. When the others have finished, the first one does.
+ */
+
+/* Joins the writer of another process whose unfinished files are temporary[0] and, if there are
+ * targets, temporary[1]. pluck_dump_writer_finish() then only sees to it that what this writer has
+ * written is on the disk, and pluck_dump_writer_destroy() leaves the files. On failure *out is
+ * NULL. */
+PLUCK_API pluck_status pluck_dump_writer_join(pluck_dump_writer **out, const char *path,
+                                              const char *const *temporary,
+                                              const pluck_dump_writer_options *options,
+                                              pluck_error *err);
+
+/* The next row that is written is row number row, at most n_rows. From now on
+ * pluck_dump_writer_finish() does not check that all rows have been written: that is left to the
+ * caller. */
+PLUCK_API pluck_status pluck_dump_writer_seek(pluck_dump_writer *writer, uint64_t row,
+                                              pluck_error *err);
+
 /* Completes both files and gives them their names, the targets first. If only one of them gets its
  * name, the message says which. At least one row must have been written and, if n_rows is known,
  * exactly n_rows. Afterwards the writer can only be destroyed. */

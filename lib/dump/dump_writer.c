@@ -1,7 +1,8 @@
 /*
  * The headers of .npy and .safetensors have a fixed size, with room for any number of rows, and are
  * written first for the number that is expected; where that is not known, they are written again
- * at the end.
+ * at the end. With it the place of each row is known, and processes that have the unfinished file
+ * open can write different rows of it.
  */
 #include <pluck/dump.h>
 
@@ -35,7 +36,9 @@ struct pluck_dump_writer {
     char row_axes[ROW_AXES_BYTES]; /* "20,2": the axes of the rows; "": one, or too many to write */
     char *header;
     size_t header_size_bytes;
-    uint64_t n_written;
+    uint64_t n_written; /* or the row that comes next */
+    bool is_joined;     /* the files are another writer's */
+    bool has_gaps;      /* pluck_dump_writer_seek(): rows may be missing that others write */
     pluck_status failure;
     bool finished;
     uint8_t step[STEP_VALUES * sizeof(float)];
@@ -155,10 +158,13 @@ static void make_header(pluck_dump_writer *w, uint64_t n_rows)
         make_safetensors_header(w, n_rows);
 }
 
+/* temporary: of the writer that is joined; NULL: none. */
 static pluck_status open_rows(pluck_dump_writer *w, const pluck_dump_writer_options *options,
-                              pluck_error *err)
+                              const char *temporary, pluck_error *err)
 {
-    pluck_status status = plk_new_file_open(&w->rows, w->path, &w->allocator, err);
+    pluck_status status = temporary
+                              ? plk_new_file_join(&w->rows, w->path, temporary, &w->allocator, err)
+                              : plk_new_file_open(&w->rows, w->path, &w->allocator, err);
     w->has_rows = status == PLUCK_OK;
     if (status != PLUCK_OK || options->format == PLUCK_DUMP_JSONL)
         return status;
@@ -183,18 +189,22 @@ static pluck_status open_rows(pluck_dump_writer *w, const pluck_dump_writer_opti
     w->header = plk_alloc(&w->allocator, w->header_size_bytes, 1);
     if (!w->header)
         return plk_fail_nomem(err, w->header_size_bytes);
+    if (temporary)
+        return PLUCK_OK;
     make_header(w, is_known ? options->n_rows : 0);
     return plk_new_file_write(&w->rows, w->header, w->header_size_bytes, err);
 }
 
 static pluck_status open_targets(pluck_dump_writer *w, const pluck_dump_writer_options *options,
-                                 pluck_error *err)
+                                 const char *temporary, pluck_error *err)
 {
     char header[NPY_HEADER_BYTES];
     bool is_known = options->n_rows != PLUCK_DUMP_ROWS_UNKNOWN;
-    pluck_status status = plk_new_file_open(&w->targets, w->targets_path, &w->allocator, err);
+    pluck_status status =
+        temporary ? plk_new_file_join(&w->targets, w->targets_path, temporary, &w->allocator, err)
+                  : plk_new_file_open(&w->targets, w->targets_path, &w->allocator, err);
     w->has_targets = status == PLUCK_OK;
-    if (status != PLUCK_OK)
+    if (status != PLUCK_OK || temporary)
         return status;
     if (w->rows.place.kind != PLK_PLACE_DEVICE &&
         plk_place_is_same(&w->rows.place, &w->targets.place))
@@ -210,20 +220,32 @@ static pluck_status open_targets(pluck_dump_writer *w, const pluck_dump_writer_o
     return plk_new_file_write(&w->targets, header, sizeof header, err);
 }
 
-pluck_status pluck_dump_writer_create(pluck_dump_writer **out, const char *path,
-                                      const pluck_dump_writer_options *given, pluck_error *err)
+static bool has_fixed_rows(const pluck_dump_writer_options *options)
 {
-    if (!out)
-        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_dump_writer_create: out is NULL");
-    *out = NULL;
-    if (!path || !given)
-        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_dump_writer_create: %s is NULL",
-                        path ? "options" : "path");
+    return options->format != PLUCK_DUMP_JSONL && options->n_rows != PLUCK_DUMP_ROWS_UNKNOWN;
+}
+
+static pluck_status refuse_places(const char *path, pluck_error *err)
+{
+    return plk_fail(err, PLUCK_ERR_INVALID,
+                    "%s: only rows of a fixed size in a regular file have places: .npy or "
+                    ".safetensors with a known n_rows",
+                    path);
+}
+
+/* temporary: [2] of the writer that is joined, or NULL. */
+static pluck_status create(pluck_dump_writer **out, const char *path, const char *const *temporary,
+                           const pluck_dump_writer_options *given, pluck_error *err)
+{
     pluck_dump_writer_options known;
     const pluck_dump_writer_options *options = &known;
     pluck_status status = PLK_READ_STRUCT(&known, given, "options", pluck_dump_writer_options, err);
     if (status == PLUCK_OK)
         status = check_options(options, err);
+    if (status == PLUCK_OK && temporary && !has_fixed_rows(options))
+        status = refuse_places(path, err);
+    if (status == PLUCK_OK && temporary && options->targets_path && !temporary[1])
+        status = plk_fail(err, PLUCK_ERR_INVALID, "%s: has no unfinished file of targets", path);
     if (status != PLUCK_OK)
         return status;
     pluck_allocator allocator = plk_allocator_or_default(options->allocator);
@@ -232,16 +254,69 @@ pluck_status pluck_dump_writer_create(pluck_dump_writer **out, const char *path,
         return plk_fail_nomem(err, sizeof *w);
     w->allocator = allocator;
     w->options = *options;
+    w->is_joined = temporary != NULL;
     status = copy_text(w, path, &w->path, err);
     if (status == PLUCK_OK && options->targets_path)
         status = copy_text(w, options->targets_path, &w->targets_path, err);
     if (status == PLUCK_OK)
-        status = open_rows(w, options, err);
+        status = open_rows(w, options, temporary ? temporary[0] : NULL, err);
     if (status == PLUCK_OK && w->targets_path)
-        status = open_targets(w, options, err);
+        status = open_targets(w, options, temporary ? temporary[1] : NULL, err);
     if (status != PLUCK_OK)
         pluck_dump_writer_destroy(&w);
     *out = w;
+    return status;
+}
+
+pluck_status pluck_dump_writer_create(pluck_dump_writer **out, const char *path,
+                                      const pluck_dump_writer_options *options, pluck_error *err)
+{
+    if (!out)
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_dump_writer_create: out is NULL");
+    *out = NULL;
+    if (!path || !options)
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_dump_writer_create: %s is NULL",
+                        path ? "options" : "path");
+    return create(out, path, NULL, options, err);
+}
+
+pluck_status pluck_dump_writer_join(pluck_dump_writer **out, const char *path,
+                                    const char *const *temporary,
+                                    const pluck_dump_writer_options *options, pluck_error *err)
+{
+    if (!out)
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_dump_writer_join: out is NULL");
+    *out = NULL;
+    if (!path || !temporary || !temporary[0] || !options)
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_dump_writer_join: path, temporary, temporary[0] and options must "
+                        "not be NULL");
+    return create(out, path, temporary, options, err);
+}
+
+static bool is_file(const plk_new_file *file)
+{
+    return file->temporary || file->is_joined;
+}
+
+pluck_status pluck_dump_writer_seek(pluck_dump_writer *w, uint64_t row, pluck_error *err)
+{
+    if (!w)
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_dump_writer_seek: writer is NULL");
+    if (!has_fixed_rows(&w->options) || w->finished || !is_file(&w->rows) ||
+        (w->has_targets && !is_file(&w->targets)))
+        return refuse_places(w->path, err);
+    if (row > w->options.n_rows)
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: has %llu rows, not %llu", w->path,
+                        (unsigned long long)w->options.n_rows, (unsigned long long)row);
+    uint64_t row_bytes = w->options.n_vocab * (uint64_t)pluck_dtype_size_bytes(w->options.dtype);
+    pluck_status status = plk_new_file_seek(&w->rows, w->header_size_bytes + row * row_bytes, err);
+    if (status == PLUCK_OK && w->has_targets)
+        status = plk_new_file_seek(&w->targets, NPY_HEADER_BYTES + row * TARGET_BYTES, err);
+    if (status != PLUCK_OK)
+        w->failure = status;
+    w->n_written = row;
+    w->has_gaps = true;
     return status;
 }
 
@@ -379,6 +454,8 @@ static pluck_status finish(pluck_dump_writer *w, pluck_error *err)
 {
     pluck_error reason = {.status = PLUCK_OK};
     pluck_status status = complete(w, &reason);
+    if (status == PLUCK_OK && w->is_joined)
+        return PLUCK_OK;
     if (status == PLUCK_OK && w->has_targets)
         status = plk_new_file_finish(&w->targets, &reason);
     if (status == PLUCK_OK)
@@ -404,7 +481,8 @@ pluck_status pluck_dump_writer_finish(pluck_dump_writer *w, pluck_error *err)
                         w->finished ? "the writer is finished; a new file needs a new writer"
                                     : "an earlier write has failed; destroy the writer");
     bool is_known = w->options.n_rows != PLUCK_DUMP_ROWS_UNKNOWN;
-    if (w->n_written == 0 || (is_known && w->n_written != w->options.n_rows))
+    bool is_short = w->n_written == 0 || (is_known && w->n_written != w->options.n_rows);
+    if (is_short && !w->has_gaps && !w->is_joined)
         return plk_fail(err, PLUCK_ERR_INVALID, "%s: %llu rows were written, expected %s", w->path,
                         (unsigned long long)w->n_written, is_known ? "n_rows" : "at least 1");
     pluck_status status = finish(w, err);

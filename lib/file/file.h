@@ -168,6 +168,7 @@ typedef struct plk_new_file {
     uint8_t *buffer;
     size_t used_bytes;
     int fd;          /* -1: none */
+    bool is_joined;  /* the unfinished file is another process's */
     bool has_failed; /* it will not be finished */
 } plk_new_file;
 
@@ -179,6 +180,14 @@ pluck_status plk_new_file_open(plk_new_file *file, const char *path,
 /* A descriptor, which stays open, to be written in place; name is for messages. */
 pluck_status plk_new_file_open_descriptor(plk_new_file *file, const char *name, int descriptor,
                                           const pluck_allocator *allocator, pluck_error *err);
+
+/* Opens the unfinished file of another process, to write to a part of it. This process completes
+ * that part, and neither finishes nor removes the file. */
+pluck_status plk_new_file_join(plk_new_file *file, const char *path, const char *temporary,
+                               const pluck_allocator *allocator, pluck_error *err);
+
+/* From here on is written at offset_bytes; not of a file that is written in place. */
+pluck_status plk_new_file_seek(plk_new_file *file, uint64_t offset_bytes, pluck_error *err);
 
 pluck_status plk_new_file_write(plk_new_file *file, const void *bytes, size_t size_bytes,
                                 pluck_error *err);

@@ -140,6 +140,22 @@ pluck_status plk_new_file_open_descriptor(plk_new_file *file, const char *name, 
     return status;
 }
 
+pluck_status plk_new_file_join(plk_new_file *file, const char *path, const char *temporary,
+                               const pluck_allocator *allocator, pluck_error *err)
+{
+    pluck_status status = begin(file, path, allocator, err);
+    file->is_joined = true;
+    file->place = (plk_place){.kind = PLK_PLACE_FILE, .allocator = *allocator};
+    if (status == PLUCK_OK) {
+        file->fd = open(temporary, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+        if (file->fd < 0)
+            status = fail_system(file, "its unfinished file cannot be opened", errno, err);
+    }
+    if (status != PLUCK_OK)
+        plk_new_file_close(file);
+    return status;
+}
+
 /* What a full pipe that does not block says is waited out. */
 static bool can_go_on(int fd)
 {
@@ -189,15 +205,19 @@ pluck_status plk_new_file_write(plk_new_file *file, const void *bytes, size_t si
     return PLUCK_OK;
 }
 
+pluck_status plk_new_file_seek(plk_new_file *file, uint64_t offset_bytes, pluck_error *err)
+{
+    pluck_status status = plk_new_file_flush(file, err);
+    if (status == PLUCK_OK && lseek(file->fd, (off_t)offset_bytes, SEEK_SET) < 0)
+        status = fail_system(file, NULL, errno, err);
+    return status;
+}
+
 pluck_status plk_new_file_rewrite(plk_new_file *file, const void *bytes, size_t size_bytes,
                                   pluck_error *err)
 {
-    pluck_status status = plk_new_file_flush(file, err);
-    if (status != PLUCK_OK)
-        return status;
-    if (lseek(file->fd, 0, SEEK_SET) != 0)
-        return fail_system(file, NULL, errno, err);
-    return write_all(file, bytes, size_bytes, err);
+    pluck_status status = plk_new_file_seek(file, 0, err);
+    return status == PLUCK_OK ? write_all(file, bytes, size_bytes, err) : status;
 }
 
 static int write_to_disk(int fd)
@@ -217,7 +237,8 @@ pluck_status plk_new_file_complete(plk_new_file *file, pluck_error *err)
     if (file->fd < 0)
         return PLUCK_OK;
     pluck_status status = plk_new_file_flush(file, err);
-    if (status == PLUCK_OK && file->temporary && write_to_disk(file->fd) != 0)
+    bool is_file = file->temporary || file->is_joined;
+    if (status == PLUCK_OK && is_file && write_to_disk(file->fd) != 0)
         status = fail_system(file, NULL, errno, err);
     /* Some file systems report a full disk only here. The descriptor is gone even after EINTR. */
     if (close(file->fd) != 0 && errno != EINTR && status == PLUCK_OK)

@@ -254,6 +254,17 @@ static pluck_dump_writer *written_writer(void)
     return new_writer;
 }
 
+/* Of a writer that is made in the child, like the one above. */
+static const char *const *unfinished(void)
+{
+    static pluck_dump_writer *joined;
+    static const char *paths[2];
+    pluck_error err = {.status = PLUCK_OK};
+    MADE(pluck_dump_writer_create(&joined, new_path, &writer_options, &err));
+    paths[0] = pluck_dump_writer_temporary(joined, 0);
+    return paths;
+}
+
 static pluck_shard *begun_shard(void)
 {
     pluck_error err = {.status = PLUCK_OK};

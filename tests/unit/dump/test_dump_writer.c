@@ -340,6 +340,119 @@ static void an_old_file_stays_until_the_new_one_is_whole(void **state)
     remove_folder(&f);
 }
 
+/* Row r has r + i at i. */
+static void write_row(pluck_dump_writer *w, uint64_t r)
+{
+    float values[5];
+    pluck_error err = {0};
+    for (uint64_t i = 0; i < 5; i++)
+        values[i] = (float)(r + i);
+    pluck_dump_row row = {.struct_size = sizeof row,
+                          .logits = {values, PLUCK_F32, 5},
+                          .target = (pluck_token)(r % 5)};
+    assert_status(pluck_dump_writer_write(w, &row, &err), PLUCK_OK, err);
+}
+
+static size_t read_whole(const char *path, char *bytes, size_t capacity)
+{
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    size_t n = fread(bytes, 1, capacity, file);
+    fclose(file);
+    return n;
+}
+
+/* The writers stand for those of different processes: they have nothing in common. */
+static void writers_that_join_write_the_file_of_one(void **state)
+{
+    (void)state;
+    enum { N = 20, CAPACITY = 4096 };
+    static const pluck_dump_format formats[] = {PLUCK_DUMP_NPY, PLUCK_DUMP_SAFETENSORS};
+    static const pluck_dtype dtypes[] = {PLUCK_F32, PLUCK_F16};
+    for (size_t at = 0; at < 4; at++) {
+        char expected[2][CAPACITY], found[2][CAPACITY];
+        size_t n_expected[2], n_found[2];
+        for (int is_shared = 0; is_shared < 2; is_shared++) {
+            folder f = make_folder();
+            pluck_error err = {0};
+            pluck_dump_writer *w = NULL, *joined[2] = {NULL, NULL};
+            pluck_dump_writer_options o = {.struct_size = sizeof o,
+                                           .format = formats[at / 2],
+                                           .dtype = dtypes[at % 2],
+                                           .n_vocab = 5,
+                                           .n_rows = N,
+                                           .targets_path = f.targets};
+            assert_status(pluck_dump_writer_create(&w, f.file, &o, &err), PLUCK_OK, err);
+            const char *temporary[] = {pluck_dump_writer_temporary(w, 0),
+                                       pluck_dump_writer_temporary(w, 1)};
+            for (size_t i = 0; i < 2 && is_shared; i++)
+                assert_status(pluck_dump_writer_join(&joined[i], f.file, temporary, &o, &err),
+                              PLUCK_OK, err);
+            /* In pieces of three, from back to front for the second. */
+            for (uint64_t r = 0; r < N; r++) {
+                uint64_t row = is_shared && r / 3 % 3 == 1 ? r / 3 * 3 + 2 - r % 3 : r;
+                pluck_dump_writer *by = r / 3 % 3 < 2 && is_shared ? joined[r / 3 % 3] : w;
+                if (is_shared)
+                    assert_status(pluck_dump_writer_seek(by, row, &err), PLUCK_OK, err);
+                write_row(by, row);
+            }
+            for (size_t i = 0; i < 2 && is_shared; i++) {
+                assert_status(pluck_dump_writer_finish(joined[i], &err), PLUCK_OK, err);
+                pluck_dump_writer_destroy(&joined[i]);
+                assert_int_equal(count_files(&f), 2);
+            }
+            assert_int_equal(access(f.file, F_OK), -1);
+            assert_status(pluck_dump_writer_finish(w, &err), PLUCK_OK, err);
+            pluck_dump_writer_destroy(&w);
+            assert_int_equal(count_files(&f), 2);
+            char(*bytes)[CAPACITY] = is_shared ? found : expected;
+            size_t *n = is_shared ? n_found : n_expected;
+            n[0] = read_whole(f.file, bytes[0], CAPACITY);
+            n[1] = read_whole(f.targets, bytes[1], CAPACITY);
+            remove_folder(&f);
+        }
+        for (size_t i = 0; i < 2; i++) {
+            assert_int_equal(n_found[i], n_expected[i]);
+            assert_memory_equal(found[i], expected[i], n_expected[i]);
+        }
+    }
+}
+
+static void rows_without_places_are_not_shared(void **state)
+{
+    (void)state;
+    folder f = make_folder();
+    pluck_error err = {0};
+    pluck_dump_writer *w = NULL, *joined = NULL;
+    const char *temporary[] = {f.targets, NULL};
+    pluck_dump_writer_options o = {
+        .struct_size = sizeof o, .format = PLUCK_DUMP_JSONL, .n_vocab = 5, .n_rows = 2};
+    for (int i = 0; i < 2; i++) {
+        assert_status(pluck_dump_writer_create(&w, f.file, &o, &err), PLUCK_OK, err);
+        assert_int_equal(pluck_dump_writer_seek(w, 0, &err), PLUCK_ERR_INVALID);
+        assert_int_equal(pluck_dump_writer_join(&joined, f.file, temporary, &o, &err),
+                         PLUCK_ERR_INVALID);
+        assert_null(joined);
+        pluck_dump_writer_destroy(&w);
+        o.format = PLUCK_DUMP_NPY;
+        o.n_rows = PLUCK_DUMP_ROWS_UNKNOWN;
+    }
+    o.n_rows = 2;
+    assert_status(pluck_dump_writer_create(&w, "/dev/null", &o, &err), PLUCK_OK, err);
+    assert_int_equal(pluck_dump_writer_seek(w, 0, &err), PLUCK_ERR_INVALID);
+    pluck_dump_writer_destroy(&w);
+    assert_status(pluck_dump_writer_create(&w, f.file, &o, &err), PLUCK_OK, err);
+    assert_int_equal(pluck_dump_writer_seek(w, 3, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_dump_writer_join(&joined, f.file, temporary, &o, &err), PLUCK_ERR_IO);
+    temporary[0] = pluck_dump_writer_temporary(w, 0);
+    o.targets_path = f.targets;
+    assert_int_equal(pluck_dump_writer_join(&joined, f.file, temporary, &o, &err),
+                     PLUCK_ERR_INVALID);
+    pluck_dump_writer_destroy(&w);
+    assert_int_equal(count_files(&f), 0);
+    remove_folder(&f);
+}
+
 static void a_failed_allocation_leaves_nothing(void **state)
 {
     (void)state;
@@ -378,6 +491,8 @@ int main(void)
         cmocka_unit_test(what_is_wrong_is_refused_and_leaves_nothing),
         cmocka_unit_test(a_full_disk_is_told),
         cmocka_unit_test(an_old_file_stays_until_the_new_one_is_whole),
+        cmocka_unit_test(writers_that_join_write_the_file_of_one),
+        cmocka_unit_test(rows_without_places_are_not_shared),
         cmocka_unit_test(a_failed_allocation_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
