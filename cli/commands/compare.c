@@ -4,13 +4,14 @@
  * logarithms of its probabilities, -inf for what it removed. Several threads compare a group of
  * rows; then the group is printed in order.
  *
- * What was found out about each row is kept, about 100 bytes, since quantiles need all values. Sums
+ * What was found out about each row is kept, 112 bytes, since quantiles need all values. Sums
  * are exact, so that the summary does not depend on the order of the rows.
  */
 #include "commands/compare.h"
 #include "base/error.h"
 #include "base/exact_sum.h"
 #include "base/scalar_math.h"
+#include "run_ranks.h"
 #include "setup.h"
 #include "thread/thread.h"
 
@@ -230,7 +231,7 @@ typedef struct run {
     worker *workers;
     size_t n_workers;
     result *results; /* of rows row .. row + n_results - 1 */
-    uint64_t row;
+    uint64_t row, n_done;
     size_t n_results;
     bool has_ended; /* row is where the streams ended; then there is one worker and one result */
     output out;
@@ -451,9 +452,9 @@ static pluck_status compare_row(void *context, uint32_t number, size_t item, plu
 
 /* Compares the next group and takes in and prints what was found, up to the first row that
  * fails. */
-static int compare_group(run *r)
+static int compare_group(run *r, uint64_t end)
 {
-    uint64_t left = r->end - r->row;
+    uint64_t left = end - r->row;
     size_t n = left < r->n_results ? (size_t)left : r->n_results, n_done = 0;
     pluck_error err;
     pluck_status status = plk_parallel_run(pluck_pool_parallel(r->pool), (uint32_t)r->n_workers, n,
@@ -467,7 +468,8 @@ static int compare_group(run *r)
             return complain_memory();
     }
     r->row += n_done;
-    progress_update(&r->bar, r->row - r->first);
+    r->n_done += n_done;
+    progress_update(&r->bar, r->n_done);
     for (size_t i = 0; i < r->n_sources; i++)
         pluck_dump_release(r->sources[i].dump, r->row);
     if (status != PLUCK_OK)
@@ -475,23 +477,46 @@ static int compare_group(run *r)
     return complain_error(status, &err);
 }
 
+static int compare_part(void *user, uint64_t first, uint64_t end)
+{
+    run *r = user;
+    int code = EXIT_DONE;
+    r->row = first;
+    while (code == EXIT_DONE && !r->has_ended && r->row < end && r->out.error == 0)
+        code = compare_group(r, end);
+    return code;
+}
+
 static int compare_rows(run *r)
 {
     bool is_known = r->end != PLUCK_DUMP_ROWS_UNKNOWN;
-    int code = EXIT_DONE;
+    row_pass pass = {.first = r->first,
+                     .end = r->end,
+                     .tally = &r->all.tally,
+                     .outs = &r->out,
+                     .n_outs = 1,
+                     .rows = compare_part,
+                     .user = r};
+    for (size_t i = 0; i < r->n_sources; i++)
+        pass.bytes_per_row += r->all.n_vocab * pluck_dtype_size_bytes(r->sources[i].info.dtype);
     progress_start(&r->bar, is_known ? r->end - r->first : 0,
                    r->flags->format == FORMAT_CSV ? &r->out : NULL);
     r->bar.unit = "rows";
     if (r->flags->format == FORMAT_CSV)
         r->csv = compare_print_csv_heading(&r->all, &r->out);
-    r->row = r->first;
-    while (code == EXIT_DONE && !r->has_ended && r->row < r->end && r->out.error == 0)
-        code = compare_group(r);
+    int code = ranks_pass(&pass);
     progress_clear(&r->bar);
     if (code == EXIT_DONE && r->all.rows.n == 0 && r->out.error == 0)
         code = complain(EXIT_DATA, "%s: ended before row %llu", r->sides[0].name,
                         (unsigned long long)r->first);
     return code;
+}
+
+/* Which the summary has. */
+static int identify_names(const comparison *all)
+{
+    int code = ranks_identify("name of A", all->name_a, strlen(all->name_a));
+    return code == EXIT_DONE ? ranks_identify("name of B", all->name_b, strlen(all->name_b)) : code;
 }
 
 static int prepare(run *r)
@@ -517,7 +542,7 @@ static int prepare(run *r)
         flags->call.n_words == 1 && flags->config_a ? flags->config_a : r->sides[0].name;
     r->all.name_b =
         flags->call.n_words == 1 && flags->config_b ? flags->config_b : r->sides[1].name;
-    return code;
+    return code == EXIT_DONE && flags->format != FORMAT_CSV ? identify_names(&r->all) : code;
 }
 
 /* Of a side without a configuration, which may ban what followed. */
@@ -606,6 +631,7 @@ static const flag flags[] = {
     FLAG_GROUP(isa_flag, compare_flags, isa),
     FLAG_GROUP(table_format_flag, compare_flags, format),
     FLAG_GROUP(quiet_flag, compare_flags, call),
+    FLAG_GROUP(shard_group, compare_flags, call.shard),
     FLAG_TITLE("Targets"),
     FLAG_GROUP(targets_flag, compare_flags, targets),
     FLAG_GROUP(vocab_group, compare_flags, vocab),

@@ -31,6 +31,16 @@ SAMPLES = [
     ("sample nan.npy banned.npy --vocab-size 20 --skip-bad", ()),
     ("sample nan.npy --skip-bad --kept out.npz -o out.txt", ("out.npz", "out.txt")),
 ]
+COMPARISONS = [
+    ("compare logits.npy --config-b config8.json -f csv --targets targets.npy -o out.csv",
+     ("out.csv",)),
+    ("compare small.npy small.npy --config-a config8.json -f json --worst 2", ()),
+    ("compare gpt2.npy --config-a config8.json --config-b config8.json --targets gpt2_targets.npy",
+     ()),
+    ("compare logits.npy --config-b config8.json -f json --targets targets.npy -q", ()),
+    ("compare small.npy small.npy -f csv --rows 1:4 --vocab vocab8.json", ()),
+    ("compare small.npy --config-b config8.json --max-kl 0.001", ()),
+]
 
 
 class Shards(CommandCase):
@@ -72,6 +82,9 @@ class Shards(CommandCase):
 
     def test_samples_are_those_of_one_process(self):
         self.check_all(SAMPLES)
+
+    def test_comparisons_are_those_of_one_process(self):
+        self.check_all(COMPARISONS)
 
     def test_more_shards_than_rows(self):
         self.check("sample small.npy -f json", (), 13, random.Random(1))
@@ -142,6 +155,14 @@ class Shards(CommandCase):
         self.shard(line + " -o a", 1, 2, "named")
         self.refuse("part.0 named", "with --output a, part.0 of one with standard output")
         self.run_line("pluck merge part.0 named -o b")
+
+    def test_names_that_are_printed_belong_to_the_run(self):
+        for i, line in enumerate(("compare a.npy b.npy", "compare b.npy a.npy")):
+            self.shard(line + " -f csv", i, 2, f"csv.{i}")
+            self.shard(line + " -f json", i, 2, f"json.{i}")
+        self.refuse("json.0 json.1", "json.1: is of a run with another name of A than json.0")
+        self.assertEqual(self.run_line("pluck merge csv.*"),
+                         self.run_line("pluck compare a.npy b.npy -f csv"))
 
     def test_missing_shards_are_named(self):
         line = "sample logits.npy --rows 1:"
