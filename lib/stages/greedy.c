@@ -22,6 +22,5 @@ const plk_stage plk_stage_greedy = {
              .formula = "the largest l; ties to the lower token",
              .source = "definition",
              .cost = "nothing beyond the scan"},
-    .on_slice = PLK_SLICE_BEST,
     .apply = apply,
 };

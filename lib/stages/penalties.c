@@ -201,7 +201,6 @@ const plk_stage plk_stage_penalties = {
     .is_neutral = is_neutral,
     .window = window,
     .max_edits = max_edits,
-    .on_slice = PLK_SLICE_OWN,
     .apply = apply,
     .create = create,
     .destroy = destroy,

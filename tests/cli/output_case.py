@@ -15,9 +15,6 @@ from command_case import CommandCase
 COMMANDS = [
     ("sample", "small.npy --vocab vocab8.json --added-tokens added.json --config config8.json "
      "--mask kept8.npz -q", {"-o": "", "--kept": "-o x.out"}),
-    ("sample", "small.npy -q", {"--partial": "--shard 0/1"}),
-    ("sample", "small.npy --plan plan.0 -q", {"--partial": "--shard 0/1"}),
-    ("merge", "part.0", {"-o": ""}),
     ("inspect", "logits.npy --vocab vocab.json --added-tokens added.json --config config.json",
      {"-o": "", "--svg": "", "--csv": ""}),
     ("replay", "lines.jsonl small.npy", {"-o": ""}),
@@ -49,12 +46,8 @@ COMMANDS = [
      {"-o": "", "--checkpoint": "-o x.out"}),
 ]
 
-# What a command reads that its line does not name: the inputs of partials.
-ALSO_READ = {"part.0": ["small.npy"]}
-
-# Commands that only print: their flags for files are all read. Of merge, what sample does not need.
-PRINTING = {"merge": ["--plan-out"], "config show": ["--config"], "tree stats": ["--counts"],
-            "tree eval": ["--bias"]}
+# Commands that only print: their flags for files are all read.
+PRINTING = {"config show": ["--config"], "tree stats": ["--counts"], "tree eval": ["--bias"]}
 
 OLD = b"something that must not be lost\n"
 KEPT_MODE = 0o600
@@ -107,10 +100,8 @@ class OutputCase(CommandCase):
         (template / "added.json").write_text("{}")
         (template / "vocab12.json").write_text(json.dumps(list("abcdefghijkl")))
         shutil.copy(template / "head.npy", template / "valid_head.npy")
-        (template / "plan.0").write_text("what is refused before anybody reads it")
         for line in ("sample small.npy --format json --trace > lines.jsonl",
-                     "tree fit hidden.npy next.npy -o start.st --epochs 1 -q > /dev/null",
-                     "sample small.npy --shard 0/1 --partial part.0"):
+                     "tree fit hidden.npy next.npy -o start.st --epochs 1 -q > /dev/null"):
             subprocess.run("pluck " + line, shell=True, check=True, cwd=template, env=cls.env)
         cls.results = {}
 
@@ -120,7 +111,7 @@ class OutputCase(CommandCase):
         self.folder.mkdir()
         self.folder.chmod(0o755)
         self.folder.parent.chmod(0o755)
-        for name in files_of(line) + ALSO_READ.get(line, []):
+        for name in files_of(line):
             shutil.copy(pathlib.Path(self.template, name), self.folder / name)
 
     def states(self):
