@@ -341,34 +341,41 @@ static int judge(training *t, double *loss)
     return code;
 }
 
-static void print_epoch(training *t, uint32_t epoch, uint32_t n_epochs, double train_loss,
-                        double loss)
+static void print_epoch(training *t, const pluck_train_progress *now, double loss)
 {
     output *out = &t->out;
     if (t->flags->format == FORMAT_JSON) {
         json_open(out, NULL, '{');
-        json_count(out, "epoch", epoch);
-        json_float(out, "loss", train_loss);
+        json_count(out, "epoch", now->epoch);
+        json_float(out, "loss", now->epoch_loss);
         json_float(out, "validation_perplexity", plk_exp(loss));
         output_text(out, "}\n");
     } else {
         output_printf(out, "epoch %3u of %u  loss %.4f  validation perplexity %.4f\n",
-                      (unsigned)epoch, (unsigned)n_epochs, train_loss, plk_exp(loss));
+                      (unsigned)now->epoch, (unsigned)now->n_epochs, now->epoch_loss,
+                      plk_exp(loss));
     }
     output_flush(out);
 }
 
 /* After an epoch: what it came to, and a checkpoint if one was asked for. */
-static int epoch_done(training *t, const pluck_train_progress *now, double train_loss)
+static int epoch_done(training *t)
 {
+    pluck_train_progress now = PLUCK_INIT(pluck_train_progress);
+    pluck_error err;
     double loss = 0;
-    int code = EXIT_DONE;
     progress_clear(&t->bar);
-    if (t->validation.targets)
+    if (!t->validation.targets && !t->flags->checkpoint)
+        return EXIT_DONE;
+    pluck_status status = pluck_trainer_collect(t->trainer, &err);
+    if (status == PLUCK_OK)
+        status = pluck_trainer_get_progress(t->trainer, &now, &err);
+    int code = complain_error(status, &err);
+    if (code == EXIT_DONE && t->validation.targets)
         code = judge(t, &loss);
     if (code == EXIT_DONE && t->validation.targets)
-        print_epoch(t, now->epoch, now->n_epochs, train_loss, loss);
-    if (code == EXIT_DONE && t->flags->checkpoint && !now->is_done)
+        print_epoch(t, &now, loss);
+    if (code == EXIT_DONE && t->flags->checkpoint && !now.is_done)
         code = checkpoint_save(&t->checkpoint, t->trainer);
     return code;
 }
@@ -378,8 +385,6 @@ static int train(training *t)
     pluck_train_progress now = PLUCK_INIT(pluck_train_progress);
     pluck_error err;
     (void)pluck_trainer_get_progress(t->trainer, &now, NULL);
-    double loss = 0;
-    uint32_t n_steps = 0;
     progress_start(&t->bar, now.n_rows, NULL);
     while (!now.is_done) {
         uint32_t epoch = now.epoch;
@@ -388,15 +393,11 @@ static int train(training *t)
             status = pluck_trainer_get_progress(t->trainer, &now, &err);
         if (status != PLUCK_OK)
             return complain_error(status, &err);
-        loss += now.loss;
-        n_steps++;
         progress_update(&t->bar, now.n_rows_done);
         if (now.epoch != epoch) {
-            int code = epoch_done(t, &now, loss / n_steps);
+            int code = epoch_done(t);
             if (code != EXIT_DONE)
                 return code;
-            loss = 0;
-            n_steps = 0;
         }
         if (caught_signal != 0 && !now.is_done) {
             progress_clear(&t->bar);

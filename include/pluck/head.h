@@ -42,6 +42,7 @@
 #define PLUCK_HEAD_H
 
 #include <pluck/base.h>
+#include <pluck/ranks.h>
 #include <pluck/rng.h>
 
 #ifdef __cplusplus
@@ -461,6 +462,12 @@ PLUCK_API pluck_status pluck_head_run(const pluck_head *head, const pluck_head_b
  * the result has the same bits for any number of workers, on every instruction set, and however
  * often training was interrupted.
  *
+ * So do processes (options.ranks, pluck/ranks.h): each has all the data, and learns its share of
+ * the nodes. With a teacher the rows of each step are a pass, in which one process asks the teacher
+ * about each row, unless the ranks avoid passes. The nodes of all processes are put together at the
+ * end, or by pluck_trainer_collect(). The bits are the same for any number of processes. A failure
+ * of one process, a NaN for example, is returned by all of them, at the next pass.
+ *
  *     pluck_trainer *trainer = NULL;
  *     pluck_train_progress progress = PLUCK_INIT(pluck_train_progress);
  *     if (pluck_trainer_create(&trainer, tree, &data, &options, &err) == PLUCK_OK) {
@@ -506,6 +513,9 @@ typedef struct pluck_train_options {
 
     const pluck_parallel *parallel;   /* NULL: the calling thread alone; must outlive the trainer */
     const pluck_allocator *allocator; /* NULL: malloc and free; must outlive the trainer */
+
+    /* The processes that share the work; must outlive the trainer. NULL: this process alone. */
+    const pluck_ranks *ranks;
 } pluck_train_options;
 
 /* Makes a trainer. The tree is copied. options may be NULL. The trainer needs memory for the nodes
@@ -528,23 +538,38 @@ typedef struct pluck_train_progress {
     bool is_done;
     uint32_t epoch, n_epochs;     /* epoch counts from 0, and is n_epochs when all are done */
     uint64_t n_rows_done, n_rows; /* rows learnt from, and to learn from, in all epochs */
-    uint64_t n_examples;          /* updates of nodes since the trainer was created */
+
+    /* With ranks the following are of the nodes of this process alone; of all nodes after a step
+     * that ends the training, and after pluck_trainer_collect(). */
+    uint64_t n_examples; /* updates of nodes since the trainer was created or restored */
     double loss; /* mean over the rows of the last step, in nats per row, before the step changed
                   * the nodes; with a teacher, an estimate of the cross-entropy to the teacher */
+    double epoch_loss; /* the same over the rows of the epoch of the last step, as far as this
+                        * trainer has learnt from them */
 } pluck_train_progress;
 
 PLUCK_API pluck_status pluck_trainer_get_progress(const pluck_trainer *trainer,
                                                   pluck_train_progress *progress, pluck_error *err);
 
+/*
+ * Puts together what the processes of options.ranks have learnt, so that all have all nodes; it is
+ * a pass over the nodes. All processes must call it after the same step. The step that ends the
+ * training does so by itself, and so does not need it; without ranks the function does nothing.
+ * PLUCK_ERR_INVALID if the ranks are not those from 0 to n_ranks - 1. After a failure the trainer
+ * can only be destroyed.
+ */
+PLUCK_API pluck_status pluck_trainer_collect(pluck_trainer *trainer, pluck_error *err);
+
 /* Makes a head of what was learnt so far, with a copy of the weights. PLUCK_ERR_NAN if a weight is
- * too large for a float; then the hidden states are too small and must be scaled up. */
+ * too large for a float; then the hidden states are too small and must be scaled up.
+ * PLUCK_ERR_INVALID if pluck_trainer_collect() is due. */
 PLUCK_API pluck_status pluck_head_create_trained(pluck_head **out, const pluck_trainer *trainer,
                                                  pluck_error *err);
 
 /*
  * Writes a file with all that is needed to continue later. It is a file as of pluck_head_save(),
  * with one more tensor, "train.squares", and more metadata; pluck_head_open() reads it as the head
- * trained so far.
+ * trained so far. PLUCK_ERR_INVALID if pluck_trainer_collect() is due.
  */
 PLUCK_API pluck_status pluck_trainer_save(const pluck_trainer *trainer, const char *path,
                                           pluck_error *err);
@@ -552,9 +577,9 @@ PLUCK_API pluck_status pluck_trainer_save(const pluck_trainer *trainer, const ch
 /*
  * Loads what pluck_trainer_save() wrote to path. Training then goes on as if it had not been
  * interrupted, and gives the same bits. The trainer must have been created with the same tree, data
- * and options as the saved one; parallel and allocator may differ. PLUCK_ERR_FORMAT if path is not
- * such a file, PLUCK_ERR_INVALID if it belongs to different data, a different tree or different
- * options; in these cases the trainer has not changed.
+ * and options as the saved one; parallel, allocator and ranks may differ. PLUCK_ERR_FORMAT if path
+ * is not such a file, PLUCK_ERR_INVALID if it belongs to different data, a different tree or
+ * different options; in these cases the trainer has not changed.
  */
 PLUCK_API pluck_status pluck_trainer_restore(pluck_trainer *trainer, const char *path,
                                              pluck_error *err);

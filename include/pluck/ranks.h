@@ -29,7 +29,9 @@ typedef struct pluck_tally pluck_tally;
  * set. One that fails ends the call: it returns that status, and *err as the function left it.
  *
  * An item can fail, a row with a NaN for example. That is not a failure of these functions: the
- * tally carries the failure of the lowest item, so that every rank returns it after the pass.
+ * tally carries the failure of the lowest item, so that every rank returns it after the pass. But a
+ * rank that has no memory to begin a pass returns without calling anything: a program whose other
+ * ranks would wait for it must end them.
  */
 typedef struct pluck_ranks {
     size_t struct_size; /* PLUCK_INIT(pluck_ranks) */
@@ -49,6 +51,15 @@ typedef struct pluck_ranks {
     pluck_status (*combine)(void *user, pluck_tally *tally, pluck_error *err);
 
     void *user; /* passed to the functions */
+
+    /* The number of this rank, from 0 to n_ranks - 1. Only training asks for it: it divides the
+     * nodes of a tree among the ranks by itself, in passes in which next is not called. */
+    uint32_t rank, n_ranks;
+
+    /* true: a pass costs far more than its work, for example because the program is run again for
+     * each, over files. Then every rank of a training does by itself what would take a pass in each
+     * step, asking the teacher, and only learning is shared. All ranks must agree. */
+    bool avoids_passes;
 } pluck_ranks;
 
 /*

@@ -485,11 +485,41 @@ uint64_t plk_share_first(uint64_t n, uint64_t i, uint64_t n_shares)
     return n / n_shares * i + n % n_shares * i / n_shares;
 }
 
-static pluck_status check_ranks(const pluck_ranks *ranks, pluck_error *err)
+pluck_status plk_ranks_read(pluck_ranks *known, const pluck_ranks *ranks, pluck_error *err)
 {
-    if (ranks->begin && ranks->next && ranks->combine)
-        return PLUCK_OK;
+    pluck_status status = PLK_READ_STRUCT(known, ranks, "ranks", pluck_ranks, err);
+    if (status != PLUCK_OK || !ranks || (known->begin && known->next && known->combine))
+        return status;
     return plk_fail(err, PLUCK_ERR_INVALID, "ranks: begin, next and combine must not be NULL");
+}
+
+pluck_status plk_ranks_begin(const pluck_ranks *ranks, uint64_t n_items, pluck_tally *tally,
+                             bool *is_known, pluck_error *err)
+{
+    pluck_ranks known;
+    *is_known = false;
+    plk_put_u64(&tally->about, n_items);
+    pluck_status status = plk_ranks_read(&known, ranks, err);
+    if (status != PLUCK_OK || !ranks)
+        return status;
+    return known.begin(known.user, n_items, tally, is_known, err);
+}
+
+pluck_status plk_ranks_end(const pluck_ranks *ranks, pluck_tally *tally, bool is_known,
+                           pluck_error *err)
+{
+    pluck_ranks known;
+    pluck_status status = plk_ranks_read(&known, ranks, err);
+    if (status == PLUCK_OK && tally->failure.status == PLUCK_OK && tally->missing_bytes > 0) {
+        pluck_error failure;
+        (void)plk_fail_nomem(&failure, tally->missing_bytes);
+        plk_tally_fail(tally, 0, &failure);
+    }
+    if (status == PLUCK_OK && ranks && !is_known)
+        status = known.combine(known.user, tally, err);
+    if (status != PLUCK_OK || tally->failure.status == PLUCK_OK)
+        return status;
+    return plk_fail(err, tally->failure.status, "%s", tally->failure.message);
 }
 
 /* Does the items of this rank, up to the first that fails; its failure goes into the tally. */
@@ -497,7 +527,7 @@ static pluck_status do_items(const pluck_ranks *ranks, uint64_t n_items, pluck_t
                              plk_pass_work *work, void *user, pluck_error *err)
 {
     uint64_t first = 0, end = ranks ? 0 : n_items;
-    do {
+    while (tally->failure.status == PLUCK_OK) {
         uint64_t before = end;
         pluck_status status = ranks ? ranks->next(ranks->user, &first, &end, err) : PLUCK_OK;
         if (status != PLUCK_OK || first == end)
@@ -515,26 +545,23 @@ static pluck_status do_items(const pluck_ranks *ranks, uint64_t n_items, pluck_t
             status = plk_fail_nomem(&failure, tally->missing_bytes);
         if (status != PLUCK_OK)
             plk_tally_fail(tally, failed, &failure);
-    } while (ranks && tally->failure.status == PLUCK_OK);
+        if (!ranks)
+            break;
+    }
     return PLUCK_OK;
 }
 
 pluck_status plk_ranks_pass(const pluck_ranks *ranks, uint64_t n_items, pluck_tally *tally,
                             plk_pass_work *work, void *user, pluck_error *err)
 {
-    pluck_ranks known = {0};
-    bool is_known = false;
-    pluck_status status = PLK_READ_STRUCT(&known, ranks, "ranks", pluck_ranks, err);
-    if (status == PLUCK_OK && ranks)
-        status = check_ranks(&known, err);
-    plk_put_u64(&tally->about, n_items);
-    if (status == PLUCK_OK && ranks)
-        status = known.begin(known.user, n_items, tally, &is_known, err);
+    pluck_ranks known;
+    bool is_known;
+    pluck_status status = plk_ranks_begin(ranks, n_items, tally, &is_known, err);
+    if (status == PLUCK_OK)
+        status = plk_ranks_read(&known, ranks, err);
     if (status == PLUCK_OK && !is_known)
         status = do_items(ranks ? &known : NULL, n_items, tally, work, user, err);
-    if (status == PLUCK_OK && ranks && !is_known)
-        status = known.combine(known.user, tally, err);
-    if (status != PLUCK_OK || tally->failure.status == PLUCK_OK)
+    if (status != PLUCK_OK)
         return status;
-    return plk_fail(err, tally->failure.status, "%s", tally->failure.message);
+    return plk_ranks_end(ranks, tally, is_known, err);
 }

@@ -100,6 +100,9 @@ void plk_tally_fail(pluck_tally *tally, uint64_t item, const pluck_error *failur
  * n_shares), for i up to n_shares < 2^32. */
 uint64_t plk_share_first(uint64_t n, uint64_t i, uint64_t n_shares);
 
+/* *known becomes *ranks, which must be complete; all zero for NULL. */
+pluck_status plk_ranks_read(pluck_ranks *known, const pluck_ranks *ranks, pluck_error *err);
+
 /* Does items first to end - 1. On failure *failed, at first the first of them, is the one that
  * failed. */
 typedef pluck_status plk_pass_work(void *user, uint64_t first, uint64_t end, uint64_t *failed,
@@ -107,9 +110,15 @@ typedef pluck_status plk_pass_work(void *user, uint64_t first, uint64_t end, uin
 
 /* A pass over n_items items: afterwards the tally, which was of no items, is that of all ranks.
  * ranks NULL: this process does all items, in one call of work. Tallies of passes over another
- * number of items do not merge. Returns the failure of the lowest
- * item that failed, if any. */
+ * number of items do not merge. Returns the failure of the lowest item that failed, if any. */
 pluck_status plk_ranks_pass(const pluck_ranks *ranks, uint64_t n_items, pluck_tally *tally,
                             plk_pass_work *work, void *user, pluck_error *err);
+
+/* The same in two halves, for a pass whose items the caller divides itself: if they are not known,
+ * it does its own ones in between, and puts them and their failures into the tally. */
+pluck_status plk_ranks_begin(const pluck_ranks *ranks, uint64_t n_items, pluck_tally *tally,
+                             bool *is_known, pluck_error *err);
+pluck_status plk_ranks_end(const pluck_ranks *ranks, pluck_tally *tally, bool is_known,
+                           pluck_error *err);
 
 #endif

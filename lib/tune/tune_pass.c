@@ -200,15 +200,16 @@ pluck_status plk_tune_pass_run(const plk_tune_pass *pass, pluck_error *err)
     runner run;
     uint64_t first, end;
     row_range(data, info_of(data->dump).n_rows, &first, &end);
-    pluck_status status = runner_open(&run, pass, err);
+    pluck_error failure;
+    if (runner_open(&run, pass, &failure) != PLUCK_OK)
+        plk_tally_fail(pass->tally, 0, &failure);
     run.start = first + (pass->half == PLUCK_TUNE_ODD);
     run.step =
         (pass->half == PLUCK_TUNE_ALL ? 1 : 2) * (pass->stride > 0 ? pass->stride : (uint64_t)1);
     uint64_t n_items = run.start < end ? (end - run.start + run.step - 1) / run.step : 0;
     plk_put_u64(&pass->tally->about, run.start);
     plk_put_u64(&pass->tally->about, run.step);
-    if (status == PLUCK_OK)
-        status = plk_ranks_pass(data->ranks, n_items, pass->tally, do_items, &run, err);
+    pluck_status status = plk_ranks_pass(data->ranks, n_items, pass->tally, do_items, &run, err);
     plk_arrays_free(&run.memory);
     return status;
 }

@@ -126,16 +126,18 @@ pluck_status test_ranks_replay(unsigned n_ranks, uint64_t seed, test_rank_job *j
 {
     static replay r;
     r = (replay){.n_ranks = n_ranks, .seed = seed};
-    const pluck_ranks ranks = {.struct_size = sizeof ranks,
-                               .begin = replay_begin,
-                               .next = replay_next,
-                               .combine = replay_combine,
-                               .user = &r};
+    pluck_ranks ranks = {.struct_size = sizeof ranks,
+                         .begin = replay_begin,
+                         .next = replay_next,
+                         .combine = replay_combine,
+                         .user = &r,
+                         .n_ranks = n_ranks};
     pluck_status status;
     do {
         for (r.rank = 0; r.rank < n_ranks; r.rank++) {
             r.n_begun = 0;
             r.is_cut = false;
+            ranks.rank = r.rank;
             status = job(user, &ranks, result, err);
             require(r.is_cut || r.rank == 0, "ranks ask for different passes");
             if (!r.is_cut)
@@ -223,7 +225,9 @@ static void *run_rank(void *user)
                                .begin = thread_begin,
                                .next = thread_next,
                                .combine = thread_combine,
-                               .user = t};
+                               .user = t,
+                               .rank = t->rank,
+                               .n_ranks = t->shared->n_ranks};
     t->status = t->shared->job(t->shared->user, &ranks, t->result, &t->err);
     return NULL;
 }

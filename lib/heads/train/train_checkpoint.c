@@ -16,16 +16,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT_BYTES = 256, N_TENSORS = 4 };
+enum { N_TENSORS = 4 };
 
 /* Numbers in hexadecimal: exactly as they are. */
-static void describe_options(const pluck_trainer *trainer, char *text)
+void plk_train_describe(const pluck_trainer *trainer, char text[PLK_TRAIN_TEXT_BYTES])
 {
     const pluck_train_options *o = &trainer->options;
-    (void)snprintf(text, TEXT_BYTES, "%s epochs %u rate %a l2 %a seed %llu bias %d rows %zu",
-                   trainer->data.targets ? "targets" : "teacher", (unsigned)o->n_epochs,
-                   o->learning_rate, o->l2, (unsigned long long)o->seed, !o->without_bias,
-                   trainer->data.n_rows);
+    (void)snprintf(
+        text, PLK_TRAIN_TEXT_BYTES, "%s epochs %u rate %a l2 %a seed %llu bias %d rows %zu",
+        trainer->data.targets ? "targets" : "teacher", (unsigned)o->n_epochs, o->learning_rate,
+        o->l2, (unsigned long long)o->seed, !o->without_bias, trainer->data.n_rows);
 }
 
 pluck_status pluck_trainer_save(const pluck_trainer *trainer, const char *path, pluck_error *err)
@@ -40,8 +40,9 @@ pluck_status pluck_trainer_save(const pluck_trainer *trainer, const char *path, 
     pluck_status status = pluck_head_create_trained(&head, trainer, err);
     if (status != PLUCK_OK)
         return status;
-    char options[TEXT_BYTES], place[TEXT_BYTES], sum[TEXT_BYTES], dim[TEXT_BYTES];
-    describe_options(trainer, options);
+    char options[PLK_TRAIN_TEXT_BYTES], place[PLK_TRAIN_TEXT_BYTES], sum[PLK_TRAIN_TEXT_BYTES],
+        dim[PLK_TRAIN_TEXT_BYTES];
+    plk_train_describe(trainer, options);
     (void)snprintf(sum, sizeof sum, "%016llx", (unsigned long long)trainer->checksum);
     (void)snprintf(place, sizeof place, "%u %zu", (unsigned)trainer->epoch, trainer->next_row);
     (void)snprintf(dim, sizeof dim, "%u", (unsigned)trainer->data.dim);
@@ -97,8 +98,8 @@ static pluck_status read_state(checkpoint *c, const pluck_trainer *trainer, pluc
 
 static pluck_status check_same(const checkpoint *c, const pluck_trainer *trainer, pluck_error *err)
 {
-    char options[TEXT_BYTES], sum[TEXT_BYTES];
-    describe_options(trainer, options);
+    char options[PLK_TRAIN_TEXT_BYTES], sum[PLK_TRAIN_TEXT_BYTES];
+    plk_train_describe(trainer, options);
     (void)snprintf(sum, sizeof sum, "%016llx", (unsigned long long)trainer->checksum);
     const char *their_options = plk_safetensors_read_note(&c->header, "train.options"),
                *their_sum = plk_safetensors_read_note(&c->header, "train.data");
@@ -151,6 +152,10 @@ pluck_status pluck_trainer_restore(pluck_trainer *trainer, const char *path, plu
             memcpy(trainer->squares, c.squares, trainer->n_inner * sizeof *trainer->squares);
         trainer->epoch = c.epoch;
         trainer->next_row = c.row;
+        trainer->n_examples = 0;
+        trainer->epoch_rows = 0;
+        trainer->losses[1] = (plk_exact_sum){0};
+        trainer->is_whole = true;
         plk_trainer_shuffle(trainer);
     }
     plk_fp_leave(fp);

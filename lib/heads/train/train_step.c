@@ -35,7 +35,12 @@
  * parent, so what is taken is connected, and a descent from the root finds it.
  */
 
-static const double FLOOR = 0x1p-12;
+static const double FLOOR = PLK_TRAIN_FLOOR;
+
+static bool is_mine(const pluck_trainer *trainer, uint32_t node)
+{
+    return !trainer->is_mine || trainer->is_mine[node];
+}
 
 static pluck_status push(const pluck_trainer *trainer, plk_visit_list *list, uint32_t node,
                          double target, double weight, pluck_error *err)
@@ -56,8 +61,10 @@ static pluck_status visit_path(const pluck_trainer *trainer, plk_visit_list *lis
     pluck_status status = PLUCK_OK;
     for (uint32_t node = token; status == PLUCK_OK && node != root;) {
         uint32_t parent = trainer->parents[node];
+        uint32_t inner = parent - tree->n_tokens;
         bool is_right = plk_tree_child(tree, parent, 1) == node;
-        status = push(trainer, list, parent - tree->n_tokens, is_right ? 1.0 : 0.0, 1.0, err);
+        if (is_mine(trainer, inner))
+            status = push(trainer, list, inner, is_right ? 1.0 : 0.0, 1.0, err);
         node = parent;
     }
     return status;
@@ -108,9 +115,9 @@ static pluck_status visit_masses(const pluck_trainer *trainer, plk_train_worker 
 
 /* Appends the examples of the row at place place of the step to the list of the worker, and says in
  * row_visits where they are. */
-static pluck_status visit_row(pluck_trainer *trainer, uint32_t worker, size_t place,
-                              pluck_error *err)
+static pluck_status visit_row(void *context, uint32_t worker, size_t place, pluck_error *err)
 {
+    pluck_trainer *trainer = context;
     const pluck_train_data *data = &trainer->data;
     plk_train_worker *w = &trainer->workers[worker];
     size_t row = trainer->order[trainer->first_row + place], first = w->list.n;
@@ -127,8 +134,12 @@ static pluck_status visit_row(pluck_trainer *trainer, uint32_t worker, size_t pl
         else
             status = plk_fail(err, status, "training: row %zu: the teacher: %s", row, why.message);
     }
-    trainer->row_visits[place] =
-        (plk_row_visits){.worker = worker, .n = (uint32_t)(w->list.n - first), .first = first};
+    trainer->row_visits[place] = (plk_row_visits){
+        .worker = worker,
+        .n = (uint32_t)(w->list.n - first),
+        .first = first,
+        .square = plk_train_square(data, row) / trainer->spread,
+    };
     return status;
 }
 
@@ -144,7 +155,7 @@ pluck_status plk_train_step_open(pluck_trainer *trainer, pluck_error *err)
     trainer->n_of_node = plk_arrays_add_zero(memory, n_inner, sizeof *trainer->n_of_node);
     trainer->touched = plk_arrays_add(memory, n_inner, sizeof *trainer->touched);
     trainer->ends = plk_arrays_add(memory, n_inner, sizeof *trainer->ends);
-    trainer->losses = plk_arrays_add(memory, n_inner, sizeof *trainer->losses);
+    trainer->node_losses = plk_arrays_add(memory, n_inner, sizeof *trainer->node_losses);
     pluck_status status = plk_arrays_check(memory, err);
     for (uint32_t i = 0; trainer->data.teacher && status == PLUCK_OK && i < trainer->n_workers;
          i++) {
@@ -175,33 +186,28 @@ double plk_train_square(const pluck_train_data *data, size_t row)
     return sum;
 }
 
-static pluck_status visit_one(void *context, uint32_t worker, size_t item, pluck_error *err)
-{
-    pluck_trainer *trainer = context;
-    size_t row = trainer->order[trainer->first_row + item];
-    pluck_status status = visit_row(trainer, worker, item, err);
-    trainer->row_visits[item].square = plk_train_square(&trainer->data, row) / trainer->spread;
-    return status;
-}
-
-/* NULL if there are none: the list of a tree with one token has never been allocated. */
-static const plk_visit *visits_of(const pluck_trainer *trainer, size_t place)
+/* The list of a tree with one token has never been allocated. */
+const plk_visit *plk_train_visits(const pluck_trainer *trainer, size_t place)
 {
     const plk_row_visits *row = &trainer->row_visits[place];
     return row->n > 0 ? trainer->workers[row->worker].list.visits + row->first : NULL;
 }
 
-/* Counts the examples of each node, and lists the nodes as they are first met: parents first. */
+/* Counts the examples of each node of this rank, and lists the nodes as they are first met: parents
+ * first. */
 static size_t count(pluck_trainer *trainer, size_t n_rows)
 {
     size_t n = 0;
     trainer->n_touched = 0;
     for (size_t r = 0; r < n_rows; r++) {
-        const plk_visit *visits = visits_of(trainer, r);
-        for (uint32_t i = trainer->row_visits[r].n; i-- > 0;)
+        const plk_visit *visits = plk_train_visits(trainer, r);
+        for (uint32_t i = trainer->row_visits[r].n; i-- > 0;) {
+            if (!is_mine(trainer, visits[i].node))
+                continue;
             if (trainer->n_of_node[visits[i].node]++ == 0)
                 trainer->touched[trainer->n_touched++] = visits[i].node;
-        n += trainer->row_visits[r].n;
+            n++;
+        }
     }
     return n;
 }
@@ -226,10 +232,11 @@ static pluck_status gather(pluck_trainer *trainer, size_t n_rows, pluck_error *e
         trainer->ends[i] = at;
     }
     for (size_t r = 0; r < n_rows; r++) {
-        const plk_visit *visits = visits_of(trainer, r);
+        const plk_visit *visits = plk_train_visits(trainer, r);
         for (uint32_t i = 0; i < trainer->row_visits[r].n; i++)
-            trainer->examples[trainer->n_of_node[visits[i].node]++] =
-                (plk_example){(uint32_t)r, visits[i].target, visits[i].weight};
+            if (is_mine(trainer, visits[i].node))
+                trainer->examples[trainer->n_of_node[visits[i].node]++] =
+                    (plk_example){(uint32_t)r, visits[i].target, visits[i].weight};
     }
     for (size_t i = 0; i < trainer->n_touched; i++)
         trainer->n_of_node[trainer->touched[i]] = 0;
@@ -272,28 +279,187 @@ static pluck_status learn_node(void *context, uint32_t worker, size_t item, pluc
     }
     trainer->bias[node] = (float)bias;
     trainer->squares[node] = (float)squares;
-    trainer->losses[item] = loss;
+    trainer->node_losses[item] = loss;
     return PLUCK_OK;
+}
+
+/*
+ * With ranks the teacher is asked for each row by one of them, in a pass over the rows of the step.
+ * The examples of a row cross as a piece: for each of them u32 node, f32 target, f32 weight.
+ */
+
+enum { VISIT_BYTES = 12 };
+
+/* Failures of rows come behind those that a rank has noted before. */
+#define ROW_FAILURES (UINT64_C(1) << 63)
+
+typedef struct sharing {
+    pluck_trainer *trainer;
+    pluck_tally tally;
+    plk_tally_text text;
+    size_t first;         /* of the rows that are being visited */
+    unsigned char *piece; /* room for the examples of a row */
+    size_t piece_capacity;
+} sharing;
+
+static pluck_status visit_shared_row(void *context, uint32_t worker, size_t item, pluck_error *err)
+{
+    sharing *s = context;
+    return visit_row(s->trainer, worker, s->first + item, err);
+}
+
+static pluck_status add_piece(sharing *s, size_t place, pluck_error *err)
+{
+    const plk_visit *visits = plk_train_visits(s->trainer, place);
+    size_t n = s->trainer->row_visits[place].n;
+    pluck_status status = plk_grow(&s->trainer->memory.allocator, &s->piece, &s->piece_capacity,
+                                   n * VISIT_BYTES, 1, err);
+    if (status != PLUCK_OK)
+        return status;
+    plk_byte_writer out = plk_byte_writer_make(s->piece, s->piece_capacity);
+    for (size_t i = 0; i < n; i++) {
+        plk_put_u32(&out, visits[i].node);
+        plk_train_put(&out, visits[i].target);
+        plk_train_put(&out, visits[i].weight);
+    }
+    plk_tally_text_add(&s->tally, &s->text, place, 0, s->piece, out.n_bytes);
+    return PLUCK_OK;
+}
+
+static pluck_status do_rows(void *user, uint64_t first, uint64_t end, uint64_t *failed,
+                            pluck_error *err)
+{
+    sharing *s = user;
+    const pluck_trainer *trainer = s->trainer;
+    size_t n_done = 0;
+    s->first = (size_t)first;
+    pluck_status status =
+        plk_parallel_run(trainer->options.parallel, trainer->n_workers, (size_t)(end - first),
+                         visit_shared_row, s, &n_done, err);
+    *failed = ROW_FAILURES + first + n_done;
+    for (uint64_t place = first; place < end && status == PLUCK_OK; place++)
+        status = add_piece(s, (size_t)place, err);
+    return status;
+}
+
+/* The examples of a row from its piece; false if that is not valid. */
+static bool take_piece(const sharing *s, size_t place, plk_visit_list *list)
+{
+    const plk_tally_piece *piece = &s->text.pieces[place];
+    if (piece->item != place || piece->stream != 0 || piece->n_bytes % VISIT_BYTES != 0)
+        return false;
+    for (size_t at = 0; at < piece->n_bytes; at += VISIT_BYTES) {
+        plk_byte_reader in = {(const unsigned char *)s->text.bytes + piece->offset + at,
+                              VISIT_BYTES, false};
+        plk_visit *visit = &list->visits[list->n++];
+        visit->node = plk_take_u32(&in);
+        visit->target = plk_train_take(&in);
+        visit->weight = plk_train_take(&in);
+        if (visit->node >= s->trainer->n_inner)
+            return false;
+    }
+    return true;
+}
+
+/* Makes the pieces of all ranks the examples of the step. */
+static pluck_status take_pieces(sharing *s, size_t n_rows, pluck_error *err)
+{
+    pluck_trainer *trainer = s->trainer;
+    plk_visit_list *list = &trainer->workers[0].list;
+    plk_tally_text_sort(&s->text);
+    list->n = 0;
+    pluck_status status = plk_grow(&trainer->memory.allocator, &list->visits, &list->capacity,
+                                   s->text.n_bytes / VISIT_BYTES, sizeof *list->visits, err);
+    if (status != PLUCK_OK)
+        return status;
+    for (size_t place = 0; place < n_rows; place++) {
+        size_t row = trainer->order[trainer->first_row + place], first = list->n;
+        if (place >= s->text.n_pieces || !take_piece(s, place, list))
+            return plk_fail(err, PLUCK_ERR_FORMAT,
+                            "training: row %zu: its examples from the other ranks are missing or "
+                            "not valid",
+                            row);
+        trainer->row_visits[place] = (plk_row_visits){
+            .n = (uint32_t)(list->n - first),
+            .first = first,
+            .square = plk_train_square(&trainer->data, row) / trainer->spread,
+        };
+    }
+    return PLUCK_OK;
+}
+
+static pluck_status visit_shared(pluck_trainer *trainer, size_t n_rows, pluck_error *err)
+{
+    sharing s = {.trainer = trainer};
+    plk_tally_open(&s.tally, "training, rows", &trainer->memory.allocator);
+    plk_tally_section_add(&s.tally, PLK_TALLY_TEXT, &s.text, 1);
+    plk_put_u64(&s.tally.about, trainer->checksum);
+    plk_put_u64(&s.tally.about, trainer->epoch);
+    plk_put_u64(&s.tally.about, trainer->first_row);
+    if (trainer->failure.status != PLUCK_OK)
+        plk_tally_fail(&s.tally, trainer->failed_item, &trainer->failure);
+    pluck_status status =
+        plk_ranks_pass(trainer->options.ranks, n_rows, &s.tally, do_rows, &s, err);
+    pluck_error failure;
+    if (status == PLUCK_OK && take_pieces(&s, n_rows, &failure) != PLUCK_OK)
+        plk_train_note(trainer, 0, SIZE_MAX, &failure);
+    plk_tally_close(&s.tally);
+    plk_free(&trainer->memory.allocator, s.piece);
+    return status;
+}
+
+/* The sums of the step and of the epoch, of the nodes that have learnt. */
+static void add_losses(pluck_trainer *trainer)
+{
+    for (size_t i = 0; i < trainer->n_touched; i++) {
+        plk_exact_sum_add(&trainer->losses[0], trainer->node_losses[i]);
+        plk_exact_sum_add(&trainer->losses[1], trainer->node_losses[i]);
+    }
+}
+
+/* Visits the rows, unless that was done together with the other ranks, and learns. *failed is the
+ * node that failed, as a place in touched, or SIZE_MAX; then *place is the row. */
+static pluck_status run_alone(pluck_trainer *trainer, size_t n_rows, size_t *place, size_t *failed,
+                              pluck_error *err)
+{
+    const pluck_parallel *parallel = trainer->options.parallel;
+    pluck_status status = PLUCK_OK;
+    *place = 0;
+    *failed = SIZE_MAX;
+    if (!trainer->is_shared)
+        status =
+            plk_parallel_run(parallel, trainer->n_workers, n_rows, visit_row, trainer, place, err);
+    if (status != PLUCK_OK)
+        return status;
+    *place = 0;
+    status = gather(trainer, n_rows, err);
+    if (status != PLUCK_OK)
+        return status;
+    return plk_parallel_run(parallel, trainer->n_workers, trainer->n_touched, learn_node, trainer,
+                            failed, err);
 }
 
 pluck_status plk_train_step_run(pluck_trainer *trainer, size_t n_rows, pluck_error *err)
 {
-    uint32_t n_workers = trainer->n_workers;
-    const pluck_parallel *parallel = trainer->options.parallel;
-    for (uint32_t i = 0; i < n_workers; i++)
+    pluck_error failure;
+    size_t place, failed;
+    pluck_status status = PLUCK_OK;
+    if (trainer->is_known || (!trainer->is_shared && trainer->failure.status != PLUCK_OK))
+        return PLUCK_OK;
+    for (uint32_t i = 0; i < trainer->n_workers; i++)
         trainer->workers[i].list.n = 0;
-    pluck_status status =
-        plk_parallel_run(parallel, n_workers, n_rows, visit_one, trainer, NULL, err);
-    if (status == PLUCK_OK)
-        status = gather(trainer, n_rows, err);
-    if (status == PLUCK_OK)
-        status = plk_parallel_run(parallel, n_workers, trainer->n_touched, learn_node, trainer,
-                                  NULL, err);
-    if (status != PLUCK_OK)
+    if (trainer->is_shared)
+        status = visit_shared(trainer, n_rows, err);
+    if (status != PLUCK_OK || trainer->failure.status != PLUCK_OK)
         return status;
-    double loss = 0;
-    for (size_t i = 0; i < trainer->n_touched; i++)
-        loss += trainer->losses[i];
-    trainer->loss = loss / (double)n_rows;
-    return PLUCK_OK;
+    status = run_alone(trainer, n_rows, &place, &failed, &failure);
+    if (status == PLUCK_OK)
+        add_losses(trainer);
+    else if (!trainer->is_mine)
+        status = plk_fail(err, status, "%s", failure.message);
+    else {
+        plk_train_note(trainer, place, failed, &failure);
+        status = PLUCK_OK;
+    }
+    return status;
 }

@@ -275,6 +275,8 @@ static pluck_status prepare(pluck_trainer *trainer, const pluck_tree *tree, pluc
     if (status == PLUCK_OK)
         status = plk_train_step_open(trainer, err);
     if (status == PLUCK_OK)
+        status = plk_train_ranks_open(trainer, err);
+    if (status == PLUCK_OK)
         status = sum_data(trainer, err);
     if (status == PLUCK_OK)
         status = start(trainer, err);
@@ -292,7 +294,7 @@ pluck_status pluck_trainer_create(pluck_trainer **out, const pluck_tree *tree,
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "pluck_trainer_create: out, tree and data must not be NULL");
     *out = NULL;
-    pluck_trainer made = {.n_inner = tree->n_tokens - 1};
+    pluck_trainer made = {.n_inner = tree->n_tokens - 1, .is_whole = true};
     pluck_status status = read_options(&made.options, options, err);
     if (status == PLUCK_OK)
         status = plk_parallel_workers(made.options.parallel, &made.n_workers, err);
@@ -324,6 +326,7 @@ void pluck_trainer_destroy(pluck_trainer **trainer)
     if (!trainer || !*trainer)
         return;
     plk_train_step_free(*trainer);
+    plk_tally_close(&(*trainer)->tally);
     pluck_tree_destroy(&(*trainer)->tree);
     plk_arrays_free(&(*trainer)->memory);
     *trainer = NULL;
@@ -354,6 +357,11 @@ static uint64_t all_rows(const pluck_trainer *trainer)
     return trainer->options.n_epochs * (uint64_t)trainer->data.n_rows;
 }
 
+static double mean_of_rows(const plk_exact_sum *sum, size_t n_rows)
+{
+    return n_rows > 0 ? plk_exact_sum_value(sum) / (double)n_rows : 0;
+}
+
 pluck_status pluck_trainer_get_progress(const pluck_trainer *trainer,
                                         pluck_train_progress *progress, pluck_error *err)
 {
@@ -367,9 +375,24 @@ pluck_status pluck_trainer_get_progress(const pluck_trainer *trainer,
         .n_rows_done = rows_done(trainer),
         .n_rows = all_rows(trainer),
         .n_examples = trainer->n_examples,
-        .loss = trainer->loss,
+        .loss = mean_of_rows(&trainer->losses[0], trainer->step_rows),
+        .epoch_loss = mean_of_rows(&trainer->losses[1], trainer->epoch_rows),
     };
     return PLK_WRITE_STRUCT(progress, &known, "progress", pluck_train_progress, err);
+}
+
+/* What the last step and the epoch add up to begins with nothing; and once every rank knows what
+ * all of them found, the first one keeps it. */
+static void start_counts(pluck_trainer *trainer, size_t n_rows)
+{
+    bool is_kept = !trainer->is_mine || !trainer->is_whole || trainer->rank == 0;
+    if (!is_kept)
+        trainer->n_examples = 0;
+    if (!is_kept || trainer->next_row == 0)
+        trainer->losses[1] = (plk_exact_sum){0};
+    trainer->epoch_rows = (trainer->next_row == 0 ? 0 : trainer->epoch_rows) + n_rows;
+    trainer->losses[0] = (plk_exact_sum){0};
+    trainer->step_rows = n_rows;
 }
 
 static pluck_status step(pluck_trainer *trainer, pluck_error *err)
@@ -380,13 +403,21 @@ static pluck_status step(pluck_trainer *trainer, pluck_error *err)
     trainer->first_row = trainer->next_row;
     trainer->rate_a_row = trainer->options.learning_rate / (double)n_all;
     trainer->first_rate = trainer->rate_a_row * (double)(n_all - rows_done(trainer));
-    pluck_status status = plk_train_step_run(trainer, n_rows, err);
+    pluck_status status = PLUCK_OK;
+    if (trainer->is_mine && !trainer->is_shared)
+        status = plk_train_ranks_begin(trainer, err);
+    start_counts(trainer, n_rows);
+    trainer->is_whole = !trainer->is_mine;
+    if (status == PLUCK_OK)
+        status = plk_train_step_run(trainer, n_rows, err);
     trainer->next_row += n_rows;
     if (trainer->next_row == trainer->data.n_rows) {
         trainer->next_row = 0;
         trainer->epoch++;
         plk_trainer_shuffle(trainer);
     }
+    if (status == PLUCK_OK && trainer->epoch == trainer->options.n_epochs)
+        status = pluck_trainer_collect(trainer, err);
     return status;
 }
 
@@ -405,6 +436,10 @@ pluck_status pluck_head_create_trained(pluck_head **out, const pluck_trainer *tr
     if (!out || !trainer)
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "pluck_head_create_trained: out and trainer must not be NULL");
+    if (!trainer->is_whole)
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "training: the nodes of the other ranks are not known; call "
+                        "pluck_trainer_collect first");
     pluck_matrix nodes = {.data = trainer->nodes,
                           .dtype = PLUCK_F32,
                           .n_rows = trainer->n_inner,

@@ -4,10 +4,14 @@
 #ifndef PLK_TRAINER_H
 #define PLK_TRAINER_H
 
+#include "base/tally.h"
 #include "heads/heads.h"
 #include "thread/thread.h"
 
 #include <pluck/head.h>
+
+/* Nodes of which a teacher says less learn from some of the rows (train_step.c). */
+#define PLK_TRAIN_FLOOR 0x1p-12
 
 /* A row's example for a node: the target of its sigmoid, and how much it counts. */
 typedef struct plk_visit {
@@ -62,11 +66,28 @@ struct pluck_trainer {
     float *squares; /* [n_inner]: sums of squared gradients */
 
     uint32_t epoch;
-    size_t next_row; /* of the epoch */
-    uint32_t *order; /* the rows of the epoch */
-    uint64_t n_examples;
-    double loss;
+    size_t next_row;   /* of the epoch */
+    uint32_t *order;   /* the rows of the epoch */
     uint64_t checksum; /* of the data */
+
+    /* What the nodes of this rank add up to; if is_whole, those of all ranks. */
+    uint64_t n_examples;
+    plk_exact_sum losses[2];      /* of the last step, of the epoch */
+    size_t step_rows, epoch_rows; /* that they are of */
+
+    /* Ranks */
+    bool *is_mine; /* [n_inner]; NULL: all are */
+    uint32_t rank;
+    bool is_shared;      /* the teacher is asked for each row by one rank */
+    bool is_whole;       /* the nodes of all ranks are known */
+    bool is_begun;       /* the pass whose items are the nodes */
+    bool is_known;       /* its result is: steps have nothing to do */
+    pluck_error failure; /* of this rank, which the next pass tells the others; or PLUCK_OK */
+    uint64_t failed_item;
+    pluck_tally tally;           /* of the pass, with these: */
+    plk_tally_text texts;        /* of the nodes */
+    plk_exact_sum all_losses[2]; /* of all ranks */
+    uint64_t all_examples;
 
     /* One step */
     size_t rows_a_step;
@@ -79,7 +100,7 @@ struct pluck_trainer {
     uint32_t *touched;   /* nodes with examples */
     size_t n_touched;
     size_t *ends; /* of their examples */
-    double *losses;
+    double *node_losses;
     plk_example *examples;
     size_t examples_capacity;
 };
@@ -100,7 +121,30 @@ void plk_train_step_free(pluck_trainer *trainer);
  * h 2^k has exactly 4^k times the square. */
 double plk_train_square(const pluck_train_data *data, size_t row);
 
-/* Rows first_row .. first_row + n_rows - 1 of the order of the epoch. */
+/* Rows first_row .. first_row + n_rows - 1 of the order of the epoch. With ranks a failure is noted
+ * for the next pass, unless a pass has failed. */
 pluck_status plk_train_step_run(pluck_trainer *trainer, size_t n_rows, pluck_error *err);
+
+/* Divides the nodes among the ranks, if there are any. */
+pluck_status plk_train_ranks_open(pluck_trainer *trainer, pluck_error *err);
+
+/* Begins the pass over the nodes, if it has not begun. */
+pluck_status plk_train_ranks_begin(pluck_trainer *trainer, pluck_error *err);
+
+/* Everything that the result depends on next to tree and data, as text. */
+enum { PLK_TRAIN_TEXT_BYTES = 256 };
+void plk_train_describe(const pluck_trainer *trainer, char text[PLK_TRAIN_TEXT_BYTES]);
+
+/* Notes for the next pass that the step failed: at the node touched[failed] or, if that is
+ * SIZE_MAX, at the row with this place. Only the first failure counts. */
+void plk_train_note(pluck_trainer *trainer, size_t place, size_t failed,
+                    const pluck_error *failure);
+
+/* The examples of a row of the step; NULL if there are none. */
+const plk_visit *plk_train_visits(const pluck_trainer *trainer, size_t place);
+
+/* Floats as bytes. */
+void plk_train_put(plk_byte_writer *out, float value);
+float plk_train_take(plk_byte_reader *in);
 
 #endif
