@@ -1,10 +1,14 @@
 /*
  * pluck convert: the rows of a dump, as they are, into a file of another format or type. One row is
- * in memory at a time.
+ * in memory at a time. Of processes that share the rows one writes them all: a record is the target
+ * and the values of a row, little-endian and of the type that is written.
  */
 #include "input.h"
 #include "run_files.h"
+#include "run_ranks.h"
 #include "setup.h"
+
+#include "base/bytes.h"
 
 #include <pluck/dump.h>
 
@@ -31,11 +35,17 @@ typedef struct conversion {
     const char *name; /* of the dump, in messages */
     source src;
     targets known;
-    uint64_t first, end;
+    uint64_t first, end; /* a stream may end before */
+    uint64_t n_copied;
+    pluck_dtype dtype;   /* of the values that are written */
+    unsigned char *made; /* a record */
+    float *taken;        /* the values of one */
     pluck_dump_writer *writer;
     int unfinished[2];
     progress bar;
 } conversion;
+
+enum { TARGET_BYTES = 4 };
 
 static int choose_format(const convert_flags *flags, pluck_dump_format *format)
 {
@@ -70,11 +80,10 @@ static int open_writer(conversion *c, pluck_dump_format format)
     const convert_flags *flags = c->flags;
     bool is_known = c->end != PLUCK_DUMP_ROWS_UNKNOWN;
     bool is_whole = c->src.info.n_axes > 1 && c->first == 0 && c->end == c->src.info.n_rows;
-    const pluck_dtype dtypes[] = {c->src.info.dtype, PLUCK_F32, PLUCK_F16, PLUCK_BF16};
     pluck_dump_writer_options options = {
         .struct_size = sizeof options,
         .format = format,
-        .dtype = dtypes[flags->to_dtype],
+        .dtype = c->dtype,
         .n_vocab = c->src.info.n_vocab,
         .n_rows = is_known && c->src.info.n_rows != PLUCK_DUMP_ROWS_UNKNOWN
                       ? c->end - c->first
@@ -90,6 +99,8 @@ static int open_writer(conversion *c, pluck_dump_format format)
     if (flags->targets_out && !c->known.is_known)
         return complain(EXIT_DATA, "%s: has no targets to write to %s; give them with --targets",
                         c->name, flags->targets_out);
+    if (!ranks_writes())
+        return EXIT_DONE;
     /* Opening a pipe waits for its reader, perhaps for ever: not while signals wait. */
     const int doors[2] = {open_door(flags->output), open_door(flags->targets_out)};
     unfinished_hold_signals(true);
@@ -105,6 +116,45 @@ static int open_writer(conversion *c, pluck_dump_format format)
     return complain_error(status, &err);
 }
 
+static int write_row(conversion *c, const pluck_dump_row *row)
+{
+    pluck_error err;
+    pluck_status status = pluck_dump_writer_write(c->writer, row, &err);
+    if (status != PLUCK_OK)
+        progress_clear(&c->bar);
+    return complain_error(status, &err);
+}
+
+static size_t record_bytes(const conversion *c)
+{
+    return TARGET_BYTES + c->src.info.n_vocab * pluck_dtype_size_bytes(c->dtype);
+}
+
+static int hand_on_row(conversion *c, const pluck_dump_row *row)
+{
+    plk_byte_writer made = plk_byte_writer_make(c->made, TARGET_BYTES);
+    plk_put_u32(&made, (uint32_t)row->target);
+    plk_store(row->logits.data, row->logits.dtype, row->logits.n_vocab, c->dtype,
+              c->made + TARGET_BYTES);
+    return ranks_record(c->made, record_bytes(c));
+}
+
+/* A row that was handed on. */
+static int take_row(void *user, const char *bytes, size_t n)
+{
+    conversion *c = user;
+    pluck_dump_row row = PLUCK_INIT(pluck_dump_row);
+    plk_byte_reader in = {(const unsigned char *)bytes, n, false};
+    if (n != record_bytes(c))
+        return complain(EXIT_DATA, "a row of %zu bytes was handed on; expected %zu", n,
+                        record_bytes(c));
+    row.target = (pluck_token)plk_take_u32(&in);
+    row.logits = (pluck_logits){c->taken, c->dtype, c->src.info.n_vocab};
+    plk_convert(in.bytes, pluck_dtype_size_bytes(c->dtype), row.logits.n_vocab,
+                (plk_stored_type)c->dtype, plk_is_swapped(true), c->taken);
+    return write_row(c, &row);
+}
+
 static int copy_row(conversion *c, uint64_t row, bool *has_ended)
 {
     pluck_dump_row read = PLUCK_INIT(pluck_dump_row);
@@ -113,30 +163,50 @@ static int copy_row(conversion *c, uint64_t row, bool *has_ended)
     *has_ended = status == PLUCK_OK && !read.logits.data;
     if (status == PLUCK_OK && !*has_ended)
         status = targets_get(&c->known, row, &read, &read.target, &err);
-    if (status == PLUCK_OK && !*has_ended)
-        status = pluck_dump_writer_write(c->writer, &read, &err);
-    if (status == PLUCK_OK)
+    if (status != PLUCK_OK) {
+        progress_clear(&c->bar);
+        return complain_error(status, &err);
+    }
+    if (*has_ended)
         return EXIT_DONE;
-    progress_clear(&c->bar);
-    return complain_error(status, &err);
+    return ranks_hand_on() ? hand_on_row(c, &read) : write_row(c, &read);
 }
 
-static int copy_rows(conversion *c)
+static int copy_rows(void *user, uint64_t first, uint64_t end)
 {
-    bool is_known = c->end != PLUCK_DUMP_ROWS_UNKNOWN;
+    conversion *c = user;
     bool has_ended = false;
     int code = EXIT_DONE;
-    progress_start(&c->bar, is_known ? c->end - c->first : 0, NULL);
-    c->bar.unit = "rows";
-    uint64_t row = c->first;
-    for (; code == EXIT_DONE && !has_ended && row < c->end; row += !has_ended) {
+    for (uint64_t row = first; code == EXIT_DONE && !has_ended && row < end; row++) {
         code = copy_row(c, row, &has_ended);
+        c->n_copied += !has_ended;
         if (row % RELEASE_INTERVAL == 0)
             pluck_dump_release(c->src.dump, row);
-        progress_update(&c->bar, row - c->first + 1);
+        progress_update(&c->bar, c->n_copied);
     }
+    return code;
+}
+
+/* The rows, all or those of this process. */
+static int share_rows(conversion *c)
+{
+    bool is_known = c->end != PLUCK_DUMP_ROWS_UNKNOWN;
+    size_t value_bytes = pluck_dtype_size_bytes(c->src.info.dtype);
+    row_pass pass = {.first = c->first,
+                     .end = c->end,
+                     .bytes_per_row = c->src.info.n_vocab * value_bytes,
+                     .rows = copy_rows,
+                     .record = take_row,
+                     .user = c};
+    c->made = malloc(record_bytes(c));
+    c->taken = malloc(c->src.info.n_vocab * sizeof *c->taken);
+    if (!c->made || !c->taken)
+        return complain_memory();
+    progress_start(&c->bar, is_known ? ranks_count(c->end - c->first) : 0, NULL);
+    c->bar.unit = "rows";
+    int code = ranks_pass(&pass);
     progress_clear(&c->bar);
-    if (code == EXIT_DONE && row == c->first)
+    if (code == EXIT_DONE && ranks_are_alone() && c->n_copied == 0)
         code =
             complain(EXIT_DATA, "%s: ended before row %llu", c->name, (unsigned long long)c->first);
     return code;
@@ -154,11 +224,13 @@ static int convert(conversion *c, pluck_dump_format format)
         code = targets_open(&c->known, flags->targets, &c->src, c->name);
     if (code == EXIT_DONE)
         code = rows_resolve(&range, c->src.info.n_rows, c->name, &c->first, &c->end);
+    const pluck_dtype dtypes[] = {c->src.info.dtype, PLUCK_F32, PLUCK_F16, PLUCK_BF16};
+    c->dtype = dtypes[flags->to_dtype];
     if (code == EXIT_DONE)
         code = open_writer(c, format);
     if (code == EXIT_DONE)
-        code = copy_rows(c);
-    if (code != EXIT_DONE)
+        code = share_rows(c);
+    if (code != EXIT_DONE || !ranks_writes())
         return code;
     return complain_error(pluck_dump_writer_finish(c->writer, &err), &err);
 }
@@ -180,6 +252,8 @@ static int run(const void *given)
         unfinished_remove(c.unfinished[i]);
     targets_close(&c.known);
     source_close(&c.src);
+    free(c.made);
+    free(c.taken);
     return code;
 }
 
@@ -195,6 +269,7 @@ static const flag flags[] = {
     {FLAG(OUTPUT, "targets-out", convert_flags, targets_out),
      .help = "also write the targets to FILE: .npy of int32, -1 where a row has none"},
     FLAG_GROUP(quiet_flag, convert_flags, call),
+    FLAG_GROUP(shard_group, convert_flags, call.shard),
     FLAG_TITLE("Targets"),
     FLAG_GROUP(targets_flag, convert_flags, targets),
     FLAG_GROUP(input_group, convert_flags, input),

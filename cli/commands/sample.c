@@ -377,7 +377,8 @@ static int sample_dump(run *all, size_t index)
     if (code == EXIT_DONE) {
         bool is_known = all->flags->call.n_words == 1 && end != PLUCK_DUMP_ROWS_UNKNOWN;
         if (index == 0)
-            progress_start(&all->bar, is_known ? (end - first) * draws_per_row(all->flags) : 0,
+            progress_start(&all->bar,
+                           is_known ? ranks_count(end - first) * draws_per_row(all->flags) : 0,
                            &all->outs[RESULTS]);
         sample_print_heading(&j, index == 0);
         code = sample_rows(&j, first, end);

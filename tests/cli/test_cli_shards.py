@@ -31,6 +31,15 @@ SAMPLES = [
     ("sample nan.npy banned.npy --vocab-size 20 --skip-bad", ()),
     ("sample nan.npy --skip-bad --kept out.npz -o out.txt", ("out.npz", "out.txt")),
 ]
+CONVERSIONS = [
+    ("convert logits.npy -o out.npy --to-dtype f16", ("out.npy",)),
+    ("convert logits.npy -o out.safetensors --rows 7: --targets targets.npy --targets-out t.npy "
+     "--to-dtype bf16", ("out.safetensors", "t.npy")),
+    ("convert logits.npy -o out.jsonl --rows 2:30 --targets targets.npy", ("out.jsonl",)),
+    ("convert small.raw --vocab-size 8 -o out --to jsonl --to-dtype f16", ("out",)),
+    ("convert nan.npy -o - --to jsonl", ()),
+    ("convert one.npy -o out.npy", ("out.npy",)),
+]
 COMPARISONS = [
     ("compare logits.npy --config-b config8.json -f csv --targets targets.npy -o out.csv",
      ("out.csv",)),
@@ -40,6 +49,15 @@ COMPARISONS = [
     ("compare logits.npy --config-b config8.json -f json --targets targets.npy -q", ()),
     ("compare small.npy small.npy -f csv --rows 1:4 --vocab vocab8.json", ()),
     ("compare small.npy --config-b config8.json --max-kl 0.001", ()),
+]
+TUNES = [
+    ("tune logits.npy --targets targets.npy --truncate top_p -f json -o out.json --csv out.csv",
+     ("out.json", "out.csv")),
+    ("tune logits.npy --objective entropy=2 --rows 5: --no-curves", ()),
+    ("tune gpt2.npy --targets gpt2_targets.npy --cross-validate --equal-mass -f json --svg out.svg",
+     ("out.svg",)),
+    ("report logits.npy --targets targets.npy --explore 2 -o out.html", ("out.html",)),
+    ("report small.npy a.npy small.npy --rows 1: --explore 3 --vocab-size 512", ()),
 ]
 
 
@@ -63,16 +81,32 @@ class Shards(CommandCase):
         written = self.read(files)
         for name in files:
             self.folder.joinpath(name).unlink()
-        parts = [self.shard(f"{line} --threads {rand.randint(1, 3)}", i, n) for i in range(n)]
-        rand.shuffle(parts)
-        merged = self.run_line("pluck merge " + " ".join(parts), code)
-        self.assertEqual(merged, plain, line)
+        parts, merged = self.rounds(line, n, rand)
+        self.assertEqual((merged, self.code), (plain, code), line)
         self.assertEqual(self.read(files), written, line)
         # Notes and warnings; what is said of single rows, a shard has said.
         for text in self.stderr.splitlines():
             self.assertIn(text.split(": ", 1)[1], said)
         for name in parts + list(files):
             self.folder.joinpath(name).unlink()
+
+    def rounds(self, line, n, rand):
+        """Shards and merges until there are results: the last parts, and what merge prints."""
+        plan = ""
+        for number in range(1, 20):
+            threads = "" if line.startswith("convert") else f" --threads {rand.randint(1, 3)}"
+            parts = [self.shard(line + threads + plan, i, n) for i in range(n)]
+            rand.shuffle(parts)
+            merged = self.run_line("pluck merge --plan-out next " + " ".join(parts), (0, 1, 3))
+            if "next" not in self.names():
+                return parts, merged
+            self.assertEqual((merged, self.code), (b"", 0))
+            self.assertIn("another round is needed", self.stderr)
+            (self.folder / "next").rename(self.folder / "plan")
+            for name in parts:
+                (self.folder / name).unlink()
+            plan = " --plan plan"
+        raise AssertionError("no end of rounds")
 
     def check_all(self, lines):
         rand = random.Random(len(lines))
@@ -83,8 +117,14 @@ class Shards(CommandCase):
     def test_samples_are_those_of_one_process(self):
         self.check_all(SAMPLES)
 
+    def test_conversions_are_those_of_one_process(self):
+        self.check_all(CONVERSIONS)
+
     def test_comparisons_are_those_of_one_process(self):
         self.check_all(COMPARISONS)
+
+    def test_tunes_and_reports_are_those_of_one_process(self):
+        self.check_all(TUNES)
 
     def test_more_shards_than_rows(self):
         self.check("sample small.npy -f json", (), 13, random.Random(1))
@@ -194,7 +234,7 @@ class Shards(CommandCase):
         small.write_bytes(content[:-1] + b"\x7f")
         self.refuse("part.*", "part.0: is of a run on another DUMP 1 (small.npy) than the one now")
         small.unlink()
-        self.refuse("part.*", "small.npy: cannot be opened: No such file or directory", 4)
+        self.refuse("part.*", "small.npy: No such file or directory", 4)
         small.write_bytes(content)
         self.run_line("pluck merge part.*")
 
@@ -214,6 +254,14 @@ class Shards(CommandCase):
         for content in bad:
             self.folder.joinpath("part.1").write_bytes(content)
             self.refuse("part.0 part.1", "part.1: ")
+
+    def test_a_row_that_fails_is_said_by_its_shard(self):
+        line = "tune nan.npy --objective entropy=1"
+        self.shard(line, 0, 2)
+        self.shard(line, 1, 2, code=3)
+        plain = self.stderr
+        self.run_line("pluck " + line, code=3)
+        self.assertEqual(self.stderr, plain)
 
     def test_another_version(self):
         for i in range(2):
