@@ -536,41 +536,29 @@ static int print_help(const call *c)
     return output_finish(&out, code);
 }
 
-/* Puts path in the place of what -o says; a command without -o prints its results there. */
-static void set_output(call *values, const char *path)
-{
-    const flag *f = find_flag(values->set, "output", strlen("output"), 0);
-    if (f)
-        *(const char **)(void *)((char *)values + f->at) = path;
-    else
-        output_redirect(path);
-}
-
 static int run(call *values)
 {
     const command *c = values->command;
     message_start(c->name, values->is_quiet);
-    if (!peers_start(find_flag(values->set, "shard", strlen("shard"), 0) != NULL))
-        return EXIT_DONE;
     int code = run_files_check(values, NULL);
     if (code == EXIT_DONE)
         code = ranks_start(values);
     return code == EXIT_DONE ? ranks_end(c->run(values)) : code;
 }
 
-static int replay(call *values, const char *path)
+static int replay(call *values, const replay_files *files)
 {
-    if (path)
-        set_output(values, path);
-    int code = run_files_check(values, NULL);
+    const flag *place = find_flag(values->set, "output", strlen("output"), 0);
+    if (files->output)
+        *(const char **)(void *)((char *)values + place->at) = files->output;
+    int code = run_files_check(values, files->plan_out);
     if (code == EXIT_DONE)
         code = ranks_start_replay(values);
     return code == EXIT_DONE ? ranks_end(values->command->run(values)) : code;
 }
 
-/* Parses and runs a command line; does_replay: that of shards, with another output or NULL. */
-static int parse_and_run(const command *c, int n_words, char **words, bool does_replay,
-                         const char *path)
+/* Parses and runs a command line; files: replays that of shards, or NULL. */
+static int parse_and_run(const command *c, int n_words, char **words, const replay_files *files)
 {
     flag_set set = {.n = 0};
     size_t bytes = c->flags_bytes > 0 ? c->flags_bytes : sizeof(call);
@@ -589,7 +577,7 @@ static int parse_and_run(const command *c, int n_words, char **words, bool does_
         if (code == EXIT_DONE && values->help != HELP_NONE)
             code = print_help(values);
         else if (code == EXIT_DONE)
-            code = does_replay ? replay(values, path) : run(values);
+            code = files ? replay(values, files) : run(values);
     }
     flag_set_destroy(&set);
     free(typed);
@@ -600,10 +588,10 @@ static int parse_and_run(const command *c, int n_words, char **words, bool does_
 int command_run(const command *c, int n_words, char **words)
 {
     message_start(c->name, false);
-    return parse_and_run(c, n_words, words, false, NULL);
+    return parse_and_run(c, n_words, words, NULL);
 }
 
-int command_replay(const command *c, int n_words, char **words, const char *path)
+int command_replay(const command *c, int n_words, char **words, const replay_files *files)
 {
-    return parse_and_run(c, n_words, words, true, path);
+    return parse_and_run(c, n_words, words, files);
 }

@@ -171,9 +171,13 @@ int command_unknown(const char *first, const char *second);
 /* Finds what the words after the command's name say, and runs it or prints its help. */
 int command_run(const command *c, int n_words, char **words);
 
-/* Runs the command line of shards, whose results are known; see run_ranks.h. Results go to path
- * unless it is NULL, in the place of what -o says. */
-int command_replay(const command *c, int n_words, char **words, const char *path);
+/* Runs the command line of shards, whose results are known; see run_ranks.h. The command has the
+ * flag -o. */
+typedef struct replay_files {
+    const char *output;   /* in the place of what -o says; NULL: that */
+    const char *plan_out; /* of the merge, which must not be a file of the command; NULL: none */
+} replay_files;
+int command_replay(const command *c, int n_words, char **words, const replay_files *files);
 
 /* A number as JSON has it: people also type .8, 1., +1 and 007. false: not a number. */
 bool number_json(const char *typed, char *json, size_t capacity);

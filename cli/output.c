@@ -31,7 +31,7 @@ static void keep_error(output *out, pluck_status status)
 static int finish_open(output *out, pluck_status status)
 {
     out->is_open = status == PLUCK_OK;
-    out->is_terminal = out->is_open && peers_have_terminal() && isatty(out->file.fd) != 0;
+    out->is_terminal = out->is_open && isatty(out->file.fd) != 0;
     return complain_error(status, &out->err);
 }
 
@@ -42,17 +42,10 @@ static int open_nothing(output *out, const char *name)
     return EXIT_DONE;
 }
 
-static const char *redirected;
-
-void output_redirect(const char *path)
-{
-    redirected = path;
-}
-
 int output_open(output *out, const char *path)
 {
     if (ranks_writes())
-        return output_open_file(out, path ? path : redirected);
+        return output_open_file(out, path);
     return open_nothing(out, path ? path : "standard output");
 }
 
@@ -297,14 +290,6 @@ bool output_divert(output *out, output_sink *sink)
         return true;
     out->error = 0;
     return false;
-}
-
-void output_replay(output *out, const char *bytes, size_t n)
-{
-    if (n > 0 && !out->sink)
-        out->last = bytes[n - 1];
-    if (out->error == 0 && !out->is_nothing)
-        keep_error(out, plk_new_file_write(&out->file, bytes, n, &out->err));
 }
 
 void output_flush(output *out)

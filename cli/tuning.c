@@ -6,6 +6,8 @@
  */
 #include "tuning.h"
 
+#include "run_ranks.h"
+
 #include "base/tally.h"
 
 #include <float.h>
@@ -56,6 +58,7 @@ static int open_data(tuning *t, const char *path)
 {
     const tuning_flags *flags = t->flags;
     row_range range;
+    pluck_isa isa = PLUCK_ISA_BEST;
     uint64_t first = 0, end = 0;
     int code = source_open(&flags->input, path, &t->src);
     if (code == EXIT_DONE)
@@ -72,6 +75,10 @@ static int open_data(tuning *t, const char *path)
         code = rows_resolve(&range, t->src.info.n_rows, t->name, &first, &end);
     if (code == EXIT_DONE && first >= end)
         code = complain(EXIT_DATA, "%s: has no rows in the range that --rows names", t->name);
+    if (code == EXIT_DONE)
+        code = ranks_identify("name of a dump", t->name, strlen(t->name));
+    if (code == EXIT_DONE)
+        code = setup_isa(flags->isa, &isa);
     if (code != EXIT_DONE)
         return code;
     pluck_error err;
@@ -85,9 +92,11 @@ static int open_data(tuning *t, const char *path)
                                 .first = first,
                                 .end = end,
                                 .parallel = pluck_pool_parallel(t->pool),
+                                .isa = isa,
+                                .ranks = ranks_get(),
                                 .progress = show_progress,
                                 .user = &t->bar};
-    return setup_isa(flags->isa, &t->data.isa);
+    return EXIT_DONE;
 }
 
 int tuning_open(tuning *t, const tuning_flags *flags, const char *path)

@@ -197,7 +197,8 @@ static int replay(const merge *m)
                         m->shards[0]->name, head->words[0]);
     run_files_also_read(m->flags->call.words, m->flags->call.n_words);
     ranks_merge(m->shards, m->n_shards, m->flags->plan_out);
-    return command_replay(c, (int)head->n_words - 1, head->words + 1, m->flags->output);
+    return command_replay(c, (int)head->n_words - 1, head->words + 1,
+                          &(replay_files){m->flags->output, m->flags->plan_out});
 }
 
 static int run(const void *given)

@@ -9,6 +9,8 @@
  */
 #include "commands/report.h"
 #include "base/error.h"
+#include "base/tally.h"
+#include "run_ranks.h"
 #include "thread/thread.h"
 
 #include <pluck/sampler.h>
@@ -195,13 +197,24 @@ static size_t point_of(const report_dump *d, uint64_t row)
     return (size_t)(((row - d->t.data.first + 1) * d->series.n - 1) / n);
 }
 
+static void find_points(report_dump *d)
+{
+    report_series *s = &d->series;
+    uint64_t n = d->t.data.end - d->t.data.first;
+    s->n = n < REPORT_POINTS ? (size_t)n : REPORT_POINTS;
+    for (size_t i = 0; i < s->n; i++) {
+        uint64_t first = tuning_part_first(&d->t, s->n, i);
+        uint64_t end = tuning_part_first(&d->t, s->n, i + 1);
+        s->x[i] = 0.5 * ((double)first + (double)(end - 1));
+        s->rows[i] = end - first;
+    }
+}
+
 static pluck_status measure_rows(report_dump *d, pluck_error *err)
 {
     pluck_tune_stats parts[REPORT_POINTS][2];
     report_series *s = &d->series;
-    uint64_t n = d->t.data.end - d->t.data.first;
     const double temperatures[2] = {1, d->t.has_targets ? d->t.fit.temperature : 1};
-    s->n = n < REPORT_POINTS ? (size_t)n : REPORT_POINTS;
     /* With targets the statistics are there, with the bins that were asked for. */
     pluck_tune_request request = {.struct_size = sizeof request,
                                   .temperatures = temperatures,
@@ -209,35 +222,33 @@ static pluck_status measure_rows(report_dump *d, pluck_error *err)
                                   .stats = d->t.has_targets ? NULL : d->t.stats,
                                   .n_parts = s->n,
                                   .parts = parts[0]};
-    progress_start(&d->t.bar, n, NULL);
+    progress_start(&d->t.bar, d->t.data.end - d->t.data.first, NULL);
     pluck_status status = pluck_tune_measure(&d->t.data, &request, err);
     progress_clear(&d->t.bar);
-    for (size_t i = 0; i < s->n && status == PLUCK_OK; i++) {
-        uint64_t first = tuning_part_first(&d->t, s->n, i);
-        uint64_t end = tuning_part_first(&d->t, s->n, i + 1);
-        s->x[i] = 0.5 * ((double)first + (double)(end - 1));
-        s->rows[i] = end - first;
+    for (size_t i = 0; i < s->n && status == PLUCK_OK; i++)
         for (int k = 0; k < 2; k++) {
             s->entropy[k][i] = parts[i][k].entropy;
             s->effective[k][i] = parts[i][k].effective;
         }
-    }
     return status;
 }
 
 static const char *const cuts[REPORT_CUTS] = {"{\"min_p\": 0.05}", "{\"top_p\": 0.95}"};
 
+/* Of one worker. */
 typedef struct counter {
     pluck_sampler *samplers[REPORT_CUTS];
     float *scratch;
-    uint64_t n_survivors[REPORT_CUTS][REPORT_POINTS];
+    uint64_t n_survivors[REPORT_CUTS * REPORT_POINTS];
 } counter;
 
 typedef struct counting {
     report_dump *d;
-    counter *counters; /* one per worker */
+    counter *counters;
     uint32_t n_counters;
     uint64_t row; /* the first of a group */
+    uint64_t n_done;
+    uint64_t n_survivors[REPORT_CUTS * REPORT_POINTS];
 } counting;
 
 static pluck_status open_counters(counting *c, pluck_error *err)
@@ -277,78 +288,123 @@ static pluck_status count_row(void *context, uint32_t worker, size_t item, pluck
     counting *c = context;
     counter *w = &c->counters[worker];
     uint64_t row = c->row + item;
+    size_t point = point_of(c->d, row);
     pluck_logits logits;
     pluck_draw drawn;
     pluck_status status = read_logits(c->d->t.src.dump, row, w->scratch, &logits, err);
-    for (size_t k = 0; k < REPORT_CUTS && status == PLUCK_OK; k++) {
-        status = pluck_sampler_draw(w->samplers[k], logits, &drawn, err);
-        if (status == PLUCK_OK)
-            w->n_survivors[k][point_of(c->d, row)] += drawn.n_survivors;
+    if (status != PLUCK_OK)
+        return status;
+    for (size_t k = 0; k < REPORT_CUTS; k++) {
+        pluck_error reason;
+        status = pluck_sampler_draw(w->samplers[k], logits, &drawn, &reason);
+        if (status != PLUCK_OK)
+            return plk_fail(err, status, "row %llu: %s", (unsigned long long)row, reason.message);
+        w->n_survivors[k * REPORT_POINTS + point] += drawn.n_survivors;
     }
-    return status;
+    return PLUCK_OK;
 }
 
-/* How many tokens survive each truncation. */
-static pluck_status count_survivors(report_dump *d, pluck_error *err)
+static int count_part(void *user, uint64_t first, uint64_t end)
+{
+    counting *c = user;
+    const tuning *t = &c->d->t;
+    uint64_t at_once = (uint64_t)ROWS_A_WORKER * c->n_counters;
+    pluck_status status = PLUCK_OK;
+    pluck_error err;
+    for (c->row = first; c->row < end && status == PLUCK_OK;) {
+        size_t n = (size_t)(end - c->row < at_once ? end - c->row : at_once);
+        status = plk_parallel_run(t->data.parallel, c->n_counters, n, count_row, c, NULL, &err);
+        c->row += n;
+        c->n_done += n;
+        progress_update(&c->d->t.bar, c->n_done);
+        pluck_dump_release(t->src.dump, c->row);
+    }
+    for (counter *w = c->counters; w < c->counters + c->n_counters; w++) {
+        for (size_t i = 0; i < REPORT_CUTS * REPORT_POINTS; i++)
+            c->n_survivors[i] += w->n_survivors[i];
+        memset(w->n_survivors, 0, sizeof w->n_survivors);
+    }
+    if (status != PLUCK_OK)
+        progress_clear(&c->d->t.bar);
+    return complain_about(t->name, status, &err);
+}
+
+/* How many tokens survive each truncation. The rows before and after are those of the other dumps,
+ * which are counted in the same round. */
+static int count_survivors(report_dump *d, uint64_t n_before, uint64_t n_after)
 {
     report_series *s = &d->series;
-    uint64_t first = d->t.data.first, end = d->t.data.end;
+    const pluck_tune_data *data = &d->t.data;
+    const pluck_dump_info *info = &d->t.src.info;
     counting c = {.d = d};
-    pluck_status status = open_counters(&c, err);
-    progress_start(&d->t.bar, end - first, NULL);
+    pluck_tally tally;
+    pluck_error err;
+    int code = complain_about(d->t.name, open_counters(&c, &err), &err);
+    plk_tally_open(&tally, "report", NULL);
+    plk_tally_section_add(&tally, PLK_TALLY_COUNTS, c.n_survivors, REPORT_CUTS * REPORT_POINTS);
+    row_pass pass = {.first = data->first,
+                     .end = data->end,
+                     .n_before = n_before,
+                     .n_after = n_after,
+                     .bytes_per_row = info->n_vocab * pluck_dtype_size_bytes(info->dtype),
+                     .tally = &tally,
+                     .rows = count_part,
+                     .user = &c};
+    progress_start(&d->t.bar, data->end - data->first, NULL);
     d->t.bar.unit = "rows";
-    uint64_t at_once = (uint64_t)ROWS_A_WORKER * c.n_counters;
-    for (c.row = first; c.row < end && status == PLUCK_OK;) {
-        size_t n = (size_t)(end - c.row < at_once ? end - c.row : at_once);
-        status = plk_parallel_run(d->t.data.parallel, c.n_counters, n, count_row, &c, NULL, err);
-        c.row += n;
-        progress_update(&d->t.bar, c.row - first);
-        pluck_dump_release(d->t.src.dump, c.row);
-    }
+    if (code == EXIT_DONE)
+        code = ranks_pass(&pass);
     progress_clear(&d->t.bar);
-    for (size_t k = 0; k < REPORT_CUTS && status == PLUCK_OK; k++)
-        for (size_t i = 0; i < s->n; i++) {
-            uint64_t n = 0;
-            for (uint32_t w = 0; w < c.n_counters; w++)
-                n += c.counters[w].n_survivors[k][i];
-            s->nucleus[k][i] = (double)n / (double)s->rows[i];
-        }
+    for (size_t k = 0; k < REPORT_CUTS && code == EXIT_DONE; k++)
+        for (size_t i = 0; i < s->n; i++)
+            s->nucleus[k][i] = (double)c.n_survivors[k * REPORT_POINTS + i] / (double)s->rows[i];
+    plk_tally_close(&tally);
     close_counters(&c);
-    return status;
+    return code;
 }
 
-static int study_dump(report *r, report_dump *d, const char *path)
+static int open_dump(report *r, report_dump *d, const char *path)
 {
-    pluck_error err;
     int code = tuning_open(&d->t, &r->flags->tuning, path);
     if (code == EXIT_DONE)
         code = texts_check(&r->texts, d->t.name, d->t.src.dump, d->t.src.info.n_vocab);
     if (code == EXIT_DONE && r->n_dumps == 1)
         code = texts_take(&r->texts, d->t.name, d->t.src.dump, d->t.src.info.n_vocab);
-    if (code == EXIT_DONE && d->t.has_targets)
-        code = tuning_run(&d->t);
     if (code != EXIT_DONE)
         return code;
+    find_points(d);
     uint64_t n = d->t.data.end - d->t.data.first;
     uint64_t wanted = r->flags->explore / r->n_dumps;
     d->n_explored = (size_t)(n < wanted ? n : wanted > 0 ? wanted : 1);
-    pluck_status status = measure_rows(d, &err);
-    if (status == PLUCK_OK)
-        status = count_survivors(d, &err);
-    return complain_about(d->t.name, status, &err);
+    r->n_explored += d->n_explored;
+    r->n_rows += n;
+    return EXIT_DONE;
+}
+
+static int study_dump(report_dump *d)
+{
+    pluck_error err;
+    int code = d->t.has_targets ? tuning_run(&d->t) : EXIT_DONE;
+    return code == EXIT_DONE ? complain_about(d->t.name, measure_rows(d, &err), &err) : code;
 }
 
 static int study(report *r)
 {
     int code = EXIT_DONE;
+    uint64_t n_before = 0;
     if (r->flags->tuning.targets && r->n_dumps > 1)
         return complain(EXIT_USAGE,
                         "--targets belongs to one dump, but %llu are given; make one page per dump",
                         (unsigned long long)r->n_dumps);
+    for (size_t i = 0; i < r->n_dumps && code == EXIT_DONE; i++)
+        code = open_dump(r, &r->dumps[i], r->flags->tuning.call.words[i]);
     for (size_t i = 0; i < r->n_dumps && code == EXIT_DONE; i++) {
-        code = study_dump(r, &r->dumps[i], r->flags->tuning.call.words[i]);
-        r->n_explored += r->dumps[i].n_explored;
+        uint64_t n = r->dumps[i].t.data.end - r->dumps[i].t.data.first;
+        code = count_survivors(&r->dumps[i], n_before, r->n_rows - n_before - n);
+        n_before += n;
     }
+    for (size_t i = 0; i < r->n_dumps && code == EXIT_DONE; i++)
+        code = study_dump(&r->dumps[i]);
     return code;
 }
 
@@ -382,6 +438,7 @@ static const flag flags[] = {
      .help = "number of rows, evenly spread, that can be explored live (default: 12)"},
     FLAG_GROUP(threads_flag, report_flags, tuning.threads),
     FLAG_GROUP(quiet_flag, report_flags, tuning.call),
+    FLAG_GROUP(shard_group, report_flags, tuning.call.shard),
     FLAG_GROUP(vocab_group, report_flags, vocab),
     FLAG_GROUP(input_group, report_flags, tuning.input),
     FLAG_GROUP(output_flag, report_flags, output),

@@ -46,6 +46,7 @@ typedef struct report {
     report_dump *dumps;
     size_t n_dumps;
     size_t n_explored; /* of all dumps */
+    uint64_t n_rows;   /* alike */
     token_texts texts;
 } report;
 

@@ -97,6 +97,7 @@ static const flag flags[] = {
     FLAG_GROUP(isa_flag, tune_flags, tuning.isa),
     FLAG_GROUP(format_flag, tune_flags, format),
     FLAG_GROUP(quiet_flag, tune_flags, tuning.call),
+    FLAG_GROUP(shard_group, tune_flags, tuning.call.shard),
     FLAG_GROUP(input_group, tune_flags, tuning.input),
     FLAG_TITLE("Output"),
     {FLAG(OUTPUT, "output", tune_flags, output), .letter = 'o',

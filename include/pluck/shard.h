@@ -41,10 +41,10 @@
  * carry a check of these things. If a rank has a different seed or has missed a token,
  * pluck_shard_merge() says which rank it is.
  *
- * pluck_shard_exchanges() says before the first token how many exchanges a row takes at most, and
- * which stage, if any, makes the ranks gather the row. Whatever the chain, the row is gathered if
- * it has a logit that is NaN or +inf, or if no token can be chosen: then one rank alone could not
- * say what is wrong with it.
+ * pluck_shard_exchanges() says before the first token how many exchanges a row usually takes, and
+ * which stage, if any, makes the ranks gather the row. Rows with unusually many candidates take a
+ * few more. Whatever the chain, the row is gathered in an exchange more if it has a logit that is
+ * NaN or +inf, or if no token can be chosen: then no rank alone can say what is wrong with it.
  *
  * Threads: one thread at a time may use a shard.
  */
@@ -81,7 +81,7 @@ typedef struct pluck_shard_options {
     const pluck_allocator *allocator; /* NULL: malloc and free */
 } pluck_shard_options;
 
-/* Makes a shard. It takes about 29 bytes of address space per token of the whole vocabulary, of
+/* Makes a shard. It takes about 33 bytes of address space per token of the whole vocabulary, of
  * which the operating system commits what is used: little, unless rows are gathered. Nothing is
  * allocated later. If the vocabulary may not be cut so, the message of PLUCK_ERR_INVALID names the
  * nearest places where it may. On failure *out is NULL. */
@@ -130,18 +130,14 @@ PLUCK_API pluck_status pluck_shard_merge(pluck_shard *shard, const void *const *
                                          const size_t *n_bytes, bool *is_done, pluck_draw *draw,
                                          pluck_error *err);
 
-/* How many exchanges a row of this sampler takes at most, in a row that has a token. *gathers
- * becomes the name of the stage or draw for which the ranks gather the row, or NULL if they do not.
- * gathers may be NULL. */
-PLUCK_API uint32_t pluck_shard_exchanges(const pluck_shard *shard, const pluck_sampler *sampler,
-                                         const char **gathers);
+/* How many exchanges a row of this sampler usually takes. *gathers becomes the name of the stage or
+ * draw for which the ranks gather the row, or NULL if none does; it is valid as long as the
+ * sampler. gathers may be NULL. */
+PLUCK_API uint32_t pluck_shard_exchanges(const pluck_sampler *sampler, const char **gathers);
 
-/* The largest record of any rank in exchange number index, from 0, for rows of this type: what
- * fixed buffers must hold. From the second exchange on this is the worst case, in which all tokens
- * are candidates or the row has to be gathered; pluck_shard_record_bytes() is usually far less. */
-PLUCK_API size_t pluck_shard_max_record_bytes(const pluck_shard *shard,
-                                              const pluck_sampler *sampler, pluck_dtype dtype,
-                                              uint32_t index);
+/* The number of bytes that no record of this shard exceeds, whatever the sampler and the row: about
+ * 8 for each token of the largest slice. For programs that cannot make room later. */
+PLUCK_API size_t pluck_shard_max_record_bytes(const pluck_shard *shard);
 
 #ifdef __cplusplus
 }

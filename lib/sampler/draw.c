@@ -81,6 +81,17 @@ pluck_status plk_sampler_open_view(const pluck_sampler *sampler, pluck_logits lo
     return status == PLUCK_OK ? mask_view(sampler, view, err) : status;
 }
 
+bool plk_sampler_open_slice(const pluck_sampler *sampler, pluck_logits slice, uint32_t first_token,
+                            plk_share *share, plk_view *view)
+{
+    bool is_good =
+        plk_view_open_slice(view, sampler->scratch, sampler->kernels, slice, first_token, share);
+    lend_edits(sampler, view);
+    if (is_good)
+        (void)mask_view(sampler, view, NULL); /* cannot fail: other slices may have tokens */
+    return is_good;
+}
+
 /* The links from first on. */
 static pluck_status run_chain(const pluck_sampler *sampler, size_t first, pluck_pcg64 *rng,
                               plk_view *view, pluck_error *err)
@@ -179,6 +190,13 @@ static void report(const plk_view *view, size_t n, pluck_draw *draws)
     }
 }
 
+void plk_sampler_draw_one(pluck_sampler *sampler, plk_view *view, pluck_pcg64 rng, pluck_draw *draw)
+{
+    pick_settled(view, rng, draw);
+    plk_sampler_remember(sampler, view, draw->token);
+    report(view, 1, draw);
+}
+
 /* The stages run once: the distribution is the same at every position. */
 static pluck_status draw_from_one_view(pluck_sampler *sampler, pluck_logits logits, size_t n,
                                        pluck_draw *draws, pluck_error *err)
@@ -188,10 +206,11 @@ static pluck_status draw_from_one_view(pluck_sampler *sampler, pluck_logits logi
     pluck_status status = plk_sampler_final_view(sampler, logits, &rng, &view, err);
     if (status != PLUCK_OK)
         return status;
-    if (n == 1)
-        pick_settled(&view, rng, draws);
-    else
-        pick_many(sampler, &view, n, draws);
+    if (n == 1) {
+        plk_sampler_draw_one(sampler, &view, rng, draws);
+        return PLUCK_OK;
+    }
+    pick_many(sampler, &view, n, draws);
     plk_sampler_remember(sampler, &view, draws[0].token);
     plk_view_settle(&view);
     report(&view, n, draws);

@@ -200,6 +200,15 @@ pluck_status plk_sampler_finish_view(const pluck_sampler *sampler, pluck_pcg64 *
 pluck_status plk_sampler_final_view(const pluck_sampler *sampler, pluck_logits logits,
                                     pluck_pcg64 *rng, plk_view *view, pluck_error *err);
 
+/* Opens a view of a slice, under the mask unless a stage applies it. False if a logit is NaN or
+ * +inf. */
+bool plk_sampler_open_slice(const pluck_sampler *sampler, pluck_logits slice, uint32_t first_token,
+                            plk_share *share, plk_view *view);
+
+/* One token from the final view, with what is reported of it; it is noted as below. */
+void plk_sampler_draw_one(pluck_sampler *sampler, plk_view *view, pluck_pcg64 rng,
+                          pluck_draw *draw);
+
 /* Notes the token drawn at the current position from the final view, with what a draw that learns
  * needs to know of it. */
 void plk_sampler_remember(pluck_sampler *sampler, plk_view *view, pluck_token token);

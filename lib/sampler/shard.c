@@ -1,12 +1,20 @@
 /*
- * A row in slices. Each rank writes a record of what the others must know, and takes the records of
- * all ranks. What follows from them depends on the records and on what all ranks have in common, so
- * that no rank can come to another result.
+ * A row in slices. The chain runs on the view of the slice, stage by stage, until a stage asks
+ * something that only all ranks together know (select/share.h). Then each rank writes a record of
+ * its part, takes the records of all ranks, and goes on with that stage. What follows from the
+ * records depends on them and on what all ranks have in common, so that no rank can come to another
+ * result.
  *
- * A record, little-endian:
- *     u32 version, u32 bytes of the record, u32 rank, u32 check, u32 exchange from 0, u32 status
+ * A stage that cannot work on a slice makes the ranks gather the row: the record is the slice, and
+ * every rank draws from the row as an ordinary sampler does. So do rows with a logit that is NaN or
+ * +inf and rows without a token, since that draw has the right error.
+ *
+ * A record, its numbers little-endian:
+ *     u32 version, u32 bytes of the record, u32 rank, u32 check, u32 exchange from 0, u32 status,
+ *     u32 flags (1: the row must be gathered)
  *     then, by the status:
- *     PLUCK_OK    the values of the slice, as they are in memory
+ *     PLUCK_OK    what is asked: the part of the share, or the values of the slice, as they are in
+ *                 memory; nothing if the flag is set
  *     any other   why the rank could not begin: the text of an error, cut to what is left
  *
  * The check is a hash of everything that must be equal on all ranks and that the result depends on.
@@ -18,25 +26,32 @@
 #include "sampler/sampler_impl.h"
 
 #include "base/error.h"
+#include "select/pick.h"
+#include "select/share.h"
+#include "simd/fp_state.h"
 
 #include <math.h>
 #include <string.h>
 
 enum {
     VERSION = 1,
-    HEAD_BYTES = 24,
+    HEAD_BYTES = 28,
     MIN_BYTES = 128, /* of the bound of a record: room for the text of an error */
-    N_HASHED = 16    /* tokens of the history */
+    N_HASHED = 16,   /* tokens of the history */
+    MOST_A_LINK = 8, /* exchanges; more than any stage needs */
+    GATHER_FLAG = 1
 };
 
 struct pluck_shard {
     pluck_allocator allocator;
+    plk_arrays arrays;
     uint32_t n_vocab, rank, n_ranks;
     uint32_t *first_token; /* [n_ranks + 1] */
     bool token_only;
     uint32_t layout_hash;
     plk_scratch *scratch;
-    void *row; /* [n_vocab] values of any type of logits: where the row is gathered */
+    void *memory;           /* the tokens of the share, or the row */
+    plk_byte_reader *parts; /* [n_ranks] what the records have for the share or the row */
 
     /* The row that has been begun. */
     bool has_begun;
@@ -45,7 +60,11 @@ struct pluck_shard {
     pluck_logits slice;
     uint32_t check;
     uint32_t exchange;
-    size_t record_bytes;
+    bool must_gather; /* this rank says so */
+    plk_share share;  /* asks something while the row has begun */
+    plk_view view;    /* before the link */
+    size_t link;
+    pluck_pcg64 rng;
 };
 
 /*
@@ -134,12 +153,12 @@ pluck_status pluck_shard_create(pluck_shard **out, const pluck_shard_options *op
     shard->n_ranks = known.n_ranks;
     shard->token_only = known.token_only;
     size_t n_cuts = (size_t)known.n_ranks + 1;
-    shard->first_token = plk_alloc(&allocator, n_cuts, sizeof *shard->first_token);
-    shard->row = plk_alloc(&allocator, known.n_vocab, sizeof(float));
-    if (!shard->first_token || !shard->row)
-        status = plk_fail_nomem(err, shard->first_token ? known.n_vocab * sizeof(float)
-                                                        : n_cuts * sizeof *shard->first_token);
-    else
+    shard->arrays = (plk_arrays){.allocator = allocator};
+    shard->first_token = plk_arrays_add(&shard->arrays, n_cuts, sizeof *shard->first_token);
+    shard->parts = plk_arrays_add(&shard->arrays, known.n_ranks, sizeof *shard->parts);
+    shard->memory = plk_arrays_add(&shard->arrays, plk_share_bytes(known.n_vocab), 1);
+    status = plk_arrays_check(&shard->arrays, err);
+    if (status == PLUCK_OK)
         status = plk_scratch_create(&shard->scratch, known.n_vocab, &allocator, err);
     if (status != PLUCK_OK) {
         pluck_shard_destroy(&shard);
@@ -157,8 +176,7 @@ void pluck_shard_destroy(pluck_shard **shard)
         return;
     pluck_allocator allocator = (*shard)->allocator;
     plk_scratch_destroy(&(*shard)->scratch);
-    plk_free(&allocator, (*shard)->row);
-    plk_free(&allocator, (*shard)->first_token);
+    plk_arrays_free(&(*shard)->arrays);
     plk_free(&allocator, *shard);
     *shard = NULL;
 }
@@ -172,33 +190,74 @@ static uint32_t n_tokens_of(const pluck_shard *shard, uint32_t rank)
     return shard->first_token[rank + 1] - shard->first_token[rank];
 }
 
-/* Bytes of a record with the largest slice. */
-static size_t slice_record_bytes(const pluck_shard *shard, pluck_dtype dtype)
+static uint32_t largest_slice(const pluck_shard *shard)
 {
     uint32_t most = 0;
     for (uint32_t r = 0; r < shard->n_ranks; r++)
         most = n_tokens_of(shard, r) > most ? n_tokens_of(shard, r) : most;
-    size_t n_bytes = HEAD_BYTES + most * pluck_dtype_size_bytes(dtype);
-    return n_bytes > MIN_BYTES ? n_bytes : MIN_BYTES;
+    return most;
 }
 
-uint32_t pluck_shard_exchanges(const pluck_shard *shard, const pluck_sampler *sampler,
-                               const char **gathers)
+static plk_slice_use use_of(const plk_link *link)
 {
+    const plk_stage *stage = link->stage;
+    if (stage->only_scales && stage->only_scales(link->params))
+        return stage->info.kind == PLUCK_STAGE_DRAW ? stage->on_slice : PLK_SLICE_OWN;
+    return stage->on_slice;
+}
+
+/* How many exchanges a row takes usually; *gathers: for which stage the row is gathered, or NULL.
+ * */
+static uint32_t plan(const plk_chain *chain, const char **gathers)
+{
+    *gathers = NULL;
+    for (size_t i = 0; i < chain->n && !*gathers; i++)
+        if (use_of(chain->links + i) == PLK_SLICE_RAW)
+            *gathers = chain->links[i].stage->info.name;
+    for (size_t i = 0; i < chain->n && !*gathers; i++) {
+        plk_slice_use use = use_of(chain->links + i);
+        if (use == PLK_SLICE_BEST)
+            return 1;
+        if (use == PLK_SLICE_ROW)
+            *gathers = chain->links[i].stage->info.name;
+    }
+    return 1;
+}
+
+uint32_t pluck_shard_exchanges(const pluck_sampler *sampler, const char **gathers)
+{
+    const char *name = NULL;
+    uint32_t n = sampler ? plan(&sampler->chain, &name) : 0;
     if (gathers)
-        *gathers = shard && sampler ? sampler->chain.links[0].stage->info.name : NULL;
-    return shard && sampler ? 1 : 0;
+        *gathers = name;
+    return n;
 }
 
-size_t pluck_shard_max_record_bytes(const pluck_shard *shard, const pluck_sampler *sampler,
-                                    pluck_dtype dtype, uint32_t index)
+static size_t row_record_bytes(const pluck_shard *shard, pluck_dtype dtype)
 {
-    return shard && sampler && index == 0 ? slice_record_bytes(shard, dtype) : 0;
+    return HEAD_BYTES + largest_slice(shard) * pluck_dtype_size_bytes(dtype);
+}
+
+size_t pluck_shard_max_record_bytes(const pluck_shard *shard)
+{
+    if (!shard)
+        return 0;
+    plk_share share = plk_share_make(shard->first_token, shard->rank, shard->n_ranks, NULL);
+    share.n_most = shard->n_vocab;
+    size_t n_bytes = HEAD_BYTES + plk_share_most_bytes(&share);
+    size_t n_row_bytes = row_record_bytes(shard, PLUCK_F32);
+    n_bytes = n_bytes > n_row_bytes ? n_bytes : n_row_bytes;
+    return n_bytes > MIN_BYTES ? n_bytes : MIN_BYTES;
 }
 
 size_t pluck_shard_record_bytes(const pluck_shard *shard)
 {
-    return shard && shard->has_begun ? shard->record_bytes : 0;
+    if (!shard || !shard->has_begun)
+        return 0;
+    size_t n_bytes = shard->share.asks == PLK_ASKS_ROW
+                         ? row_record_bytes(shard, shard->slice.dtype)
+                         : HEAD_BYTES + plk_share_most_bytes(&shard->share);
+    return n_bytes > MIN_BYTES ? n_bytes : MIN_BYTES;
 }
 
 /*
@@ -242,34 +301,126 @@ static uint32_t check_of(const pluck_shard *shard, const pluck_sampler *sampler,
     return fold(hash.hash);
 }
 
+/* The only token from the final view. */
+static void draw_from_view(pluck_shard *shard, pluck_draw *draw)
+{
+    if (!shard->token_only) {
+        plk_sampler_draw_one(shard->sampler, &shard->view, shard->rng, draw);
+        return;
+    }
+    *draw = (pluck_draw){.logprob = NAN};
+    draw->token = (pluck_token)plk_view_pick(&shard->view, &shard->rng);
+    plk_sampler_remember(shard->sampler, &shard->view, draw->token);
+}
+
+/* Runs the chain on the view from the link on, until something is asked or there is a token. */
+static pluck_status run_chain(pluck_shard *shard, bool *is_done, pluck_draw *draw, pluck_error *err)
+{
+    const plk_chain *chain = &shard->sampler->chain;
+    plk_stage_context context = plk_sampler_context(shard->sampler, &shard->rng);
+    for (; shard->link < chain->n; shard->link++) {
+        plk_view view = shard->view;
+        pluck_pcg64 rng = shard->rng;
+        if (view.share && use_of(chain->links + shard->link) == PLK_SLICE_ROW)
+            break;
+        pluck_status status = plk_chain_apply(chain, shard->link, &shard->view, &context, err);
+        if (shard->share.asks != PLK_ASKS_NOTHING) {
+            shard->view = view;
+            shard->rng = rng;
+            return PLUCK_OK;
+        }
+        if (status != PLUCK_OK)
+            return status;
+    }
+    if (shard->view.share) {
+        shard->share.asks = PLK_ASKS_ROW;
+        return PLUCK_OK;
+    }
+    draw_from_view(shard, draw);
+    *is_done = true;
+    return PLUCK_OK;
+}
+
+/* The same, with the scratch memory of the shard: the sampler's may be in use by a batch. */
+static pluck_status run(pluck_shard *shard, bool *is_done, pluck_draw *draw, pluck_error *err)
+{
+    plk_scratch *scratch = shard->sampler->scratch;
+    shard->sampler->scratch = shard->scratch;
+    plk_fp_state fp = plk_fp_enter();
+    pluck_status status = run_chain(shard, is_done, draw, err);
+    plk_fp_leave(fp);
+    shard->sampler->scratch = scratch;
+    return status;
+}
+
+/* Opens the view of the slice, and runs the chain as far as it gets without the other ranks. */
+static pluck_status start(pluck_shard *shard, pluck_error *err)
+{
+    pluck_sampler *sampler = shard->sampler;
+    uint32_t first = shard->first_token[shard->rank];
+    plk_scratch *scratch = sampler->scratch;
+    sampler->scratch = shard->scratch;
+    plk_fp_state fp = plk_fp_enter();
+    shard->must_gather =
+        !plk_sampler_open_slice(sampler, shard->slice, first, &shard->share, &shard->view);
+    plk_fp_leave(fp);
+    sampler->scratch = scratch;
+    bool is_done;
+    pluck_draw draw;
+    return run(shard, &is_done, &draw, err);
+}
+
 pluck_status pluck_shard_begin(pluck_shard *shard, pluck_sampler *sampler, pluck_logits slice,
                                pluck_error *err)
 {
     if (!shard || !sampler)
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "pluck_shard_begin: shard and sampler must not be NULL");
+    const char *gathers;
     shard->has_begun = true;
     shard->sampler = sampler;
     shard->slice = slice;
     shard->exchange = 0;
     shard->check = check_of(shard, sampler, slice.dtype);
-    shard->record_bytes = pluck_shard_max_record_bytes(shard, sampler, slice.dtype, 0);
-    shard->failure.status = check_slice(shard, sampler, slice, &shard->failure);
-    if (shard->failure.status != PLUCK_OK)
-        return plk_fail(err, shard->failure.status, "%s", shard->failure.message);
+    shard->share = plk_share_make(shard->first_token, shard->rank, shard->n_ranks, shard->memory);
+    shard->link = 0;
+    shard->rng = sampler->rng;
+    shard->must_gather = false;
+    pluck_error *failure = &shard->failure;
+    (void)plan(&sampler->chain, &gathers);
+    if (gathers)
+        shard->share.asks = PLK_ASKS_ROW;
+    failure->status = check_slice(shard, sampler, slice, failure);
+    if (failure->status == PLUCK_OK && !gathers)
+        failure->status = start(shard, failure);
+    if (failure->status != PLUCK_OK)
+        return plk_fail(err, failure->status, "%s", failure->message);
     return PLUCK_OK;
 }
 
-/* What follows the head of the next record. */
-static const void *body_of(const pluck_shard *shard, size_t *n_bytes)
+/* Writes what follows the head of the next record, up to n_most bytes, unless bytes is NULL;
+ * returns how many. */
+static size_t put_body(const pluck_shard *shard, unsigned char *bytes, size_t n_most)
 {
-    if (shard->failure.status == PLUCK_OK) {
-        *n_bytes = shard->slice.n_vocab * pluck_dtype_size_bytes(shard->slice.dtype);
-        return shard->slice.data;
+    const void *from = NULL;
+    size_t n_bytes = 0;
+    if (shard->failure.status != PLUCK_OK) {
+        from = shard->failure.message;
+        n_bytes = strlen(shard->failure.message);
+        n_bytes = n_bytes < n_most ? n_bytes : n_most;
+    } else if (shard->must_gather) {
+        return 0;
+    } else if (shard->share.asks == PLK_ASKS_ROW) {
+        from = shard->slice.data;
+        n_bytes = shard->slice.n_vocab * pluck_dtype_size_bytes(shard->slice.dtype);
+    } else {
+        n_bytes = plk_share_part_bytes(&shard->share);
     }
-    size_t n = strlen(shard->failure.message), most = shard->record_bytes - HEAD_BYTES;
-    *n_bytes = n < most ? n : most;
-    return shard->failure.message;
+    if (bytes && from)
+        memcpy(bytes, from, n_bytes);
+    else if (bytes)
+        plk_share_put(&shard->share, bytes);
+    return n_bytes;
 }
 
 pluck_status pluck_shard_record(pluck_shard *shard, void *bytes, size_t capacity_bytes,
@@ -282,9 +433,8 @@ pluck_status pluck_shard_record(pluck_shard *shard, void *bytes, size_t capacity
     if (!shard->has_begun)
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "pluck_shard_record: no row has been begun; call pluck_shard_begin()");
-    size_t body_bytes;
-    const void *body = body_of(shard, &body_bytes);
-    *needed_bytes = HEAD_BYTES + body_bytes;
+    size_t n_most = pluck_shard_record_bytes(shard) - HEAD_BYTES;
+    *needed_bytes = HEAD_BYTES + put_body(shard, NULL, n_most);
     if (!bytes)
         return PLUCK_OK;
     if (*needed_bytes > capacity_bytes)
@@ -297,7 +447,8 @@ pluck_status pluck_shard_record(pluck_shard *shard, void *bytes, size_t capacity
     plk_put_u32(&head, shard->check);
     plk_put_u32(&head, shard->exchange);
     plk_put_u32(&head, (uint32_t)shard->failure.status);
-    memcpy((unsigned char *)bytes + HEAD_BYTES, body, body_bytes);
+    plk_put_u32(&head, shard->must_gather ? GATHER_FLAG : 0);
+    (void)put_body(shard, (unsigned char *)bytes + HEAD_BYTES, n_most);
     return PLUCK_OK;
 }
 
@@ -305,6 +456,7 @@ pluck_status pluck_shard_record(pluck_shard *shard, void *bytes, size_t capacity
 typedef struct record_head {
     uint32_t rank, check, exchange;
     pluck_status status;
+    bool must_gather;
     plk_byte_reader body;
 } record_head;
 
@@ -316,7 +468,7 @@ static pluck_status read_head(uint32_t rank, const void *bytes, size_t n_bytes, 
     head->rank = plk_take_u32(&in);
     head->check = plk_take_u32(&in);
     head->exchange = plk_take_u32(&in);
-    uint32_t status = plk_take_u32(&in);
+    uint32_t status = plk_take_u32(&in), flags = plk_take_u32(&in);
     if (in.is_short || said_bytes < HEAD_BYTES || said_bytes > n_bytes)
         return plk_fail(err, PLUCK_ERR_FORMAT,
                         "record of rank %u: it is cut off; its size is said to be %u bytes, and "
@@ -331,9 +483,11 @@ static pluck_status read_head(uint32_t rank, const void *bytes, size_t n_bytes, 
                         "record of rank %u: it was written by rank %u; records are in the order of "
                         "ranks",
                         rank, head->rank);
-    if (status > PLUCK_ERR_SPACE)
-        return plk_fail(err, PLUCK_ERR_FORMAT, "record of rank %u: %u is not a status", rank,
-                        status);
+    if (status > PLUCK_ERR_SPACE || flags > GATHER_FLAG)
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "record of rank %u: status %u or flags %u are unknown", rank, status,
+                        flags);
+    head->must_gather = flags != 0;
     head->status = (pluck_status)status;
     head->body = plk_take_part(&in, said_bytes - HEAD_BYTES);
     return PLUCK_OK;
@@ -350,14 +504,14 @@ static pluck_status fail_as(const record_head *head, pluck_error *err)
     return plk_fail(err, head->status, "rank %u: %s", head->rank, text);
 }
 
-/* Reads the heads of all records: whether all ranks are in step. */
-static pluck_status check_heads(const pluck_shard *shard, const void *const *records,
-                                const size_t *n_bytes, pluck_error *err)
+/* Reads the heads of all records: PLUCK_OK if all ranks are in step. */
+static pluck_status read_heads(pluck_shard *shard, const void *const *records,
+                               const size_t *n_bytes, bool *must_gather, pluck_error *err)
 {
-    record_head first = {0}, head;
-    pluck_status status = PLUCK_OK;
-    for (uint32_t r = 0; r < shard->n_ranks && status == PLUCK_OK; r++) {
-        status = read_head(r, records[r], n_bytes[r], &head, err);
+    record_head first = {0}, head = {0};
+    *must_gather = false;
+    for (uint32_t r = 0; r < shard->n_ranks; r++) {
+        pluck_status status = read_head(r, records[r], n_bytes[r], &head, err);
         if (status != PLUCK_OK)
             return status;
         if (head.status != PLUCK_OK)
@@ -369,6 +523,8 @@ static pluck_status check_heads(const pluck_shard *shard, const void *const *rec
                             "rank %u: not in step with rank 0; all ranks need the same "
                             "configuration, cuts, type of logits, seed, stream and accepted tokens",
                             r);
+        shard->parts[r] = head.body;
+        *must_gather |= head.must_gather;
     }
     if (first.check != shard->check || first.exchange != shard->exchange)
         return plk_fail(err, PLUCK_ERR_INVALID,
@@ -378,21 +534,17 @@ static pluck_status check_heads(const pluck_shard *shard, const void *const *rec
 }
 
 /* Copies the slices into the row. */
-static pluck_status gather_row(pluck_shard *shard, const void *const *records,
-                               const size_t *n_bytes, pluck_error *err)
+static pluck_status gather_row(pluck_shard *shard, pluck_error *err)
 {
     size_t value_bytes = pluck_dtype_size_bytes(shard->slice.dtype);
     for (uint32_t r = 0; r < shard->n_ranks; r++) {
-        record_head head;
-        pluck_status status = read_head(r, records[r], n_bytes[r], &head, err);
-        if (status != PLUCK_OK)
-            return status;
+        const plk_byte_reader *part = shard->parts + r;
         size_t expected = n_tokens_of(shard, r) * value_bytes;
-        if (head.body.n_bytes != expected)
+        if (part->n_bytes != expected)
             return plk_fail(err, PLUCK_ERR_FORMAT,
                             "record of rank %u: it has %zu bytes of logits; expected %zu", r,
-                            head.body.n_bytes, expected);
-        memcpy((unsigned char *)shard->row + shard->first_token[r] * value_bytes, head.body.bytes,
+                            part->n_bytes, expected);
+        memcpy((unsigned char *)shard->memory + shard->first_token[r] * value_bytes, part->bytes,
                expected);
     }
     return PLUCK_OK;
@@ -403,7 +555,7 @@ static pluck_status draw_from_row(pluck_shard *shard, pluck_draw *draw, pluck_er
 {
     pluck_sampler *sampler = shard->sampler;
     plk_scratch *scratch = sampler->scratch;
-    pluck_logits row = {shard->row, shard->slice.dtype, shard->n_vocab};
+    pluck_logits row = {shard->memory, shard->slice.dtype, shard->n_vocab};
     sampler->scratch = shard->scratch;
     pluck_status status = PLUCK_OK;
     if (shard->token_only) {
@@ -414,6 +566,32 @@ static pluck_status draw_from_row(pluck_shard *shard, pluck_draw *draw, pluck_er
     }
     sampler->scratch = scratch;
     return status;
+}
+
+/* What the records of all ranks give: the token, or a question. */
+static pluck_status take_records(pluck_shard *shard, bool must_gather, bool *is_done,
+                                 pluck_draw *draw, pluck_error *err)
+{
+    plk_share *share = &shard->share;
+    if (must_gather) {
+        shard->must_gather = false;
+        share->asks = PLK_ASKS_ROW;
+        return PLUCK_OK;
+    }
+    if (share->asks == PLK_ASKS_ROW) {
+        pluck_status status = gather_row(shard, err);
+        *is_done = true;
+        return status == PLUCK_OK ? draw_from_row(shard, draw, err) : status;
+    }
+    pluck_status status = plk_share_take(share, shard->parts, err);
+    if (status != PLUCK_OK)
+        return status;
+    if (share->max == -INFINITY) {
+        share->asks = PLK_ASKS_ROW;
+        return PLUCK_OK;
+    }
+    shard->view.max = share->max;
+    return run(shard, is_done, draw, err);
 }
 
 pluck_status pluck_shard_merge(pluck_shard *shard, const void *const *records,
@@ -433,15 +611,21 @@ pluck_status pluck_shard_merge(pluck_shard *shard, const void *const *records,
     if (check_of(shard, shard->sampler, shard->slice.dtype) != shard->check)
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "pluck_shard_merge: the sampler was changed since pluck_shard_begin()");
-    pluck_status status = check_heads(shard, records, n_bytes, err);
-    if (status == PLUCK_OK)
-        status = gather_row(shard, records, n_bytes, err);
+    bool must_gather, is_over = false;
     pluck_draw drawn = {.token = PLUCK_NO_TOKEN};
+    pluck_status status = read_heads(shard, records, n_bytes, &must_gather, err);
     if (status == PLUCK_OK)
-        status = draw_from_row(shard, &drawn, err);
+        status = take_records(shard, must_gather, &is_over, &drawn, err);
     if (status != PLUCK_OK)
         return status;
-    *is_done = true;
-    *draw = drawn;
+    if (!is_over && ++shard->exchange > MOST_A_LINK * shard->sampler->chain.n)
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "records: after %u exchanges they are not enough; they contradict each "
+                        "other",
+                        shard->exchange);
+    shard->has_begun = !is_over;
+    *is_done = is_over;
+    if (is_over)
+        *draw = drawn;
     return PLUCK_OK;
 }

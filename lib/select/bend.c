@@ -12,6 +12,7 @@
 #include "select/view.h"
 
 #include "select/order.h"
+#include "select/share.h"
 
 #include <float.h>
 #include <math.h>
@@ -60,12 +61,15 @@ static void bend_dense(plk_view *view, const plk_bend *bend)
 void plk_view_bend(plk_view *view, const plk_bend *bend)
 {
     bool rises = bend->square <= 0.0 && bend->cube >= 0.0;
+    if (plk_share_waits(view))
+        return;
     if (!rises || view->bent)
         plk_view_make_compact(view);
     if (view->compact)
         bend_compact(view, bend);
     else
         bend_dense(view, bend);
+    plk_share_forget(view);
     view->scale = 1.0;
 }
 

@@ -12,6 +12,7 @@
 #include "select/keep.h"
 
 #include "select/rules.h"
+#include "select/share.h"
 
 #include <float.h>
 #include <math.h>
@@ -147,9 +148,14 @@ static uint32_t gather_listed(const plk_view *view, size_t n_listed, float thres
     return (uint32_t)n;
 }
 
-uint32_t plk_view_gather(const plk_view *view, float threshold)
+uint32_t plk_view_gather_own(const plk_view *view, float threshold)
 {
     return gather_listed(view, list_blocks(view, threshold), threshold);
+}
+
+uint32_t plk_view_gather(const plk_view *view, float threshold)
+{
+    return view->share ? plk_share_gather(view, threshold) : plk_view_gather_own(view, threshold);
 }
 
 /*
@@ -216,9 +222,7 @@ static void make_keys(const plk_view *view, uint32_t n)
         w->keys[i] = plk_key_of(w->values[i], w->ids[i]);
 }
 
-/* Removes, of the first n candidates in ids and values, all but the k best; returns how many are
- * left. Their order by token stays. */
-static uint32_t keep_best(const plk_view *view, uint32_t n, uint32_t k)
+uint32_t plk_view_narrow(const plk_view *view, uint32_t n, uint32_t k)
 {
     plk_scratch *w = view->scratch;
     if (k >= n)
@@ -268,31 +272,36 @@ static uint32_t narrow(const plk_view *view, uint32_t n, uint32_t k)
             return filter_to(view, n, (plk_boundary){found.threshold, n_above, k - n_above, false});
         n = keep_reaching(view, n, found.threshold);
     }
-    return keep_best(view, n, k);
+    return plk_view_narrow(view, n, k);
 }
 
-/* Gathers the k best tokens of a dense view; returns how many there are. */
-static uint32_t gather_best(const plk_view *view, uint32_t k)
+uint32_t plk_view_gather_best_own(const plk_view *view, uint32_t k)
 {
     const plk_scratch *w = view->scratch;
     counted maxima = {view, w->block_max, (w->n_blocks + PLK_BLOCK - 1) / PLK_BLOCK};
     bound found = bisect(&maxima, k);
     if (!found.tied || found.threshold == -FLT_MAX)
-        return narrow(view, plk_view_gather(view, found.threshold), k);
+        return narrow(view, plk_view_gather_own(view, found.threshold), k);
     /* Many blocks end at the same value: perhaps more tokens have it than can be kept. */
-    uint32_t n = plk_view_gather(view, from_ordered(ordered(found.threshold) + 1));
+    uint32_t n = plk_view_gather_own(view, from_ordered(ordered(found.threshold) + 1));
     if (n >= k)
         return narrow(view, n, k);
     size_t n_listed = list_blocks(view, found.threshold);
     return gather_to(view, n_listed, (plk_boundary){found.threshold, n, k - n, false});
 }
 
+/* The same in the whole row. */
+static uint32_t gather_best(const plk_view *view, uint32_t k)
+{
+    return view->share ? plk_share_gather_best(view, k) : plk_view_gather_best_own(view, k);
+}
+
 void plk_view_keep_top(plk_view *view, uint32_t k)
 {
     if (k >= (view->compact ? view->n : view->scratch->n_vocab))
         return;
-    plk_view_become_compact(view,
-                            view->compact ? keep_best(view, view->n, k) : gather_best(view, k));
+    plk_view_become_compact(view, view->compact ? plk_view_narrow(view, view->n, k)
+                                                : gather_best(view, k));
 }
 
 float plk_view_threshold(const plk_view *view, double offset)

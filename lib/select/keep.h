@@ -47,6 +47,14 @@ float plk_view_threshold(const plk_view *view, double offset);
  * ascending by token; returns how many. The view stays dense. */
 uint32_t plk_view_gather(const plk_view *view, float threshold);
 
+/* Those, and the k best ones, of the blocks that a view of a slice has. */
+uint32_t plk_view_gather_own(const plk_view *view, float threshold);
+uint32_t plk_view_gather_best_own(const plk_view *view, uint32_t k);
+
+/* Removes, of the first n tokens in ids and values, all but the k best; returns how many are left.
+ * Their order by token stays. */
+uint32_t plk_view_narrow(const plk_view *view, uint32_t n, uint32_t k);
+
 /* Keeps the shortest prefix of the tokens, best first, whose probability is >= p, and at least
  * min_keep tokens; 0 <= p < 1. On a dense view this may only note what was asked for. */
 void plk_view_keep_nucleus(plk_view *view, double p, uint32_t min_keep);

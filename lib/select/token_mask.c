@@ -94,13 +94,24 @@ static void gather_allowed(plk_view *view)
         plk_view_become_compact(view, (uint32_t)n);
 }
 
+/* How many tokens of the vocabulary the mask allows. */
+static size_t count_allowed(const plk_view *view)
+{
+    size_t n = 0;
+    for (uint32_t b = 0; b < view->scratch->n_blocks; b++)
+        n += (size_t)__builtin_popcountll(bits_of(view, b));
+    return n;
+}
+
 /* After plk_view_scan_masked(). */
 static void finish_dense(plk_view *view, size_t n_allowed)
 {
     plk_scratch *w = view->scratch;
     uint32_t n_vocab = view->logits.n_vocab;
     float buffer[PLK_BLOCK];
-    if (n_allowed <= n_vocab / GATHER_SHARE) {
+    if (view->share)
+        n_allowed = count_allowed(view);
+    else if (n_allowed <= n_vocab / GATHER_SHARE) {
         gather_allowed(view);
         return;
     }
@@ -120,9 +131,8 @@ bool plk_view_open_masked(plk_view *view, plk_scratch *scratch, const plk_kernel
                           pluck_logits logits, const int32_t *mask)
 {
     size_t n_allowed;
-    *view = (plk_view){
-        .kernels = kernels, .scratch = scratch, .logits = logits, .scale = 1.0, .mask = mask};
-    scratch->sums_scale = scratch->unit_total = 0.0;
+    *view = plk_view_of(scratch, kernels, logits);
+    view->mask = mask;
     if (plk_view_scan_masked(view, &n_allowed))
         return false;
     finish_dense(view, n_allowed);
@@ -156,7 +166,7 @@ pluck_status plk_view_apply_mask(plk_view *view, pluck_error *err)
             plk_view_bend_maxima(view);
         finish_dense(view, n_allowed);
     }
-    if (view->max == -INFINITY)
+    if (view->max == -INFINITY && !view->share)
         return plk_fail(err, PLUCK_ERR_EMPTY,
                         "no token can be chosen: the mask allows no token above -inf");
     return PLUCK_OK;

@@ -81,13 +81,13 @@ static void ban_bad_logits(plk_view *view)
         plk_view_become_compact(view, n);
 }
 
-/* The last block, if it is not whole, is scanned without a copy where it can be. */
+/* The last block, if it is there and not whole, is scanned without a copy where it can be. */
 static bool scan_last(const plk_view *view)
 {
     uint32_t block = view->logits.n_vocab / PLK_BLOCK, n = view->logits.n_vocab % PLK_BLOCK;
     float x[PLK_BLOCK];
     const float *values = x;
-    if (n == 0)
+    if (n == 0 || view->end_block <= block)
         return false;
     if (view->logits.dtype == PLUCK_F32)
         values = raw_floats(view, block);
@@ -96,52 +96,71 @@ static bool scan_last(const plk_view *view)
     return view->kernels->scan_part(values, n, view->scratch->block_max + block);
 }
 
+/* Where the blocks that are whole end. */
+static uint32_t whole_end(const plk_view *view)
+{
+    uint32_t end = view->logits.n_vocab / PLK_BLOCK;
+    return view->end_block < end ? view->end_block : end;
+}
+
 static bool scan(const plk_view *view)
 {
     const plk_kernels *kernels = view->kernels;
-    plk_scratch *w = view->scratch;
-    uint32_t n_whole = view->logits.n_vocab / PLK_BLOCK;
+    uint32_t first = view->first_block, n_whole = whole_end(view) - first;
+    const void *x = address(view, first * PLK_BLOCK);
+    float *maxima = view->scratch->block_max + first;
     bool bad = false;
     if (n_whole == 0)
         return scan_last(view);
     if (view->logits.dtype == PLUCK_F32)
-        bad = kernels->scan_f32(view->logits.data, n_whole, w->block_max);
+        bad = kernels->scan_f32(x, n_whole, maxima);
     else if (view->logits.dtype == PLUCK_F16)
-        bad = kernels->scan_f16(view->logits.data, n_whole, w->block_max);
+        bad = kernels->scan_f16(x, n_whole, maxima);
     else
-        bad = kernels->scan_bf16(view->logits.data, n_whole, w->block_max);
+        bad = kernels->scan_bf16(x, n_whole, maxima);
     return scan_last(view) || bad;
 }
 
 bool plk_view_scan_masked(const plk_view *view, size_t *n_allowed)
 {
     const plk_kernels *kernels = view->kernels;
+    uint32_t first = view->first_block, end = whole_end(view);
     float *maxima = view->scratch->block_max;
-    uint32_t n_whole = view->logits.n_vocab / PLK_BLOCK;
-    const void *data = view->logits.data;
+    const int32_t *mask = view->mask + (size_t)first * (PLK_BLOCK / 32);
+    const void *x = address(view, first * PLK_BLOCK);
     bool bad = false;
     *n_allowed = 0;
     if (view->logits.dtype == PLUCK_F32)
-        bad = kernels->scan_masked_f32(data, view->mask, n_whole, maxima, n_allowed);
+        bad = kernels->scan_masked_f32(x, mask, end - first, maxima + first, n_allowed);
     else if (view->logits.dtype == PLUCK_F16)
-        bad = kernels->scan_masked_f16(data, view->mask, n_whole, maxima, n_allowed);
+        bad = kernels->scan_masked_f16(x, mask, end - first, maxima + first, n_allowed);
     else
-        bad = kernels->scan_masked_bf16(data, view->mask, n_whole, maxima, n_allowed);
-    if (n_whole < view->scratch->n_blocks) {
-        float x[PLK_BLOCK];
+        bad = kernels->scan_masked_bf16(x, mask, end - first, maxima + first, n_allowed);
+    if (end < view->end_block) {
+        float last[PLK_BLOCK];
         int32_t words[PLK_BLOCK / 32];
-        widen_blocks(view, n_whole, 1, x);
-        bad |= kernels->scan_masked_f32(x, plk_mask_at(view, n_whole, 1, words), 1,
-                                        maxima + n_whole, n_allowed);
+        widen_blocks(view, end, 1, last);
+        bad |= kernels->scan_masked_f32(last, plk_mask_at(view, end, 1, words), 1, maxima + end,
+                                        n_allowed);
     }
     return bad;
+}
+
+/* Nothing is known of the logits yet. */
+plk_view plk_view_of(plk_scratch *scratch, const plk_kernels *kernels, pluck_logits logits)
+{
+    scratch->sums_scale = scratch->unit_total = 0.0;
+    return (plk_view){.kernels = kernels,
+                      .scratch = scratch,
+                      .logits = logits,
+                      .end_block = scratch->n_blocks,
+                      .scale = 1.0};
 }
 
 pluck_status plk_view_open(plk_view *view, plk_scratch *scratch, const plk_kernels *kernels,
                            pluck_logits logits, bool ban_nan, pluck_error *err)
 {
-    *view = (plk_view){.kernels = kernels, .scratch = scratch, .logits = logits, .scale = 1.0};
-    scratch->sums_scale = scratch->unit_total = 0.0;
+    *view = plk_view_of(scratch, kernels, logits);
     bool bad = scan(view);
     if (bad && !ban_nan)
         return fail_bad_logit(view, err);
@@ -156,6 +175,27 @@ pluck_status plk_view_open(plk_view *view, plk_scratch *scratch, const plk_kerne
     return PLUCK_OK;
 }
 
+bool plk_view_open_slice(plk_view *view, plk_scratch *scratch, const plk_kernels *kernels,
+                         pluck_logits slice, uint32_t first_token, plk_share *share)
+{
+    /* Where the row would begin: as a number, since there is no array that has this address. */
+    size_t value_bytes = pluck_dtype_size_bytes(slice.dtype);
+    uintptr_t begin = (uintptr_t)slice.data - first_token * value_bytes;
+    pluck_logits row = {(const void *)begin, slice.dtype, scratch->n_vocab};
+    uint32_t n_padded = (scratch->n_blocks + PLK_BLOCK - 1) / PLK_BLOCK * PLK_BLOCK;
+    *view = plk_view_of(scratch, kernels, row);
+    view->share = share;
+    view->first_block = first_token / PLK_BLOCK;
+    view->end_block = (first_token + slice.n_vocab + PLK_BLOCK - 1) / PLK_BLOCK;
+    for (uint32_t b = 0; b < n_padded; b++)
+        scratch->block_max[b] = -INFINITY;
+    bool bad = scan(view);
+    for (uint32_t b = view->first_block; bad && b < view->end_block; b++)
+        scratch->block_max[b] = -INFINITY;
+    view->max = kernels->max(scratch->block_max, n_padded / PLK_BLOCK);
+    return !bad;
+}
+
 void plk_view_scale(plk_view *view, double factor)
 {
     /* The bounds keep products and quotients by the scale finite; nothing changes beyond them,
@@ -167,7 +207,7 @@ void plk_view_scale(plk_view *view, double factor)
 
 uint32_t plk_view_n_blocks(const plk_view *view)
 {
-    return view->compact ? (view->n + PLK_BLOCK - 1) / PLK_BLOCK : view->scratch->n_blocks;
+    return view->compact ? (view->n + PLK_BLOCK - 1) / PLK_BLOCK : view->end_block;
 }
 
 uint32_t plk_view_token(const plk_view *view, uint32_t index)
@@ -195,7 +235,7 @@ static uint32_t direct_blocks(const plk_view *view, uint32_t edit, uint32_t bloc
 {
     if (view->logits.dtype != PLUCK_F32 || view->bent)
         return 0;
-    uint32_t end = view->logits.n_vocab / PLK_BLOCK;
+    uint32_t end = whole_end(view);
     if (edit < view->n_edits) {
         uint32_t edited = view->edits[edit].token / PLK_BLOCK;
         end = edited < end ? edited : end;
@@ -287,7 +327,7 @@ const float *plk_view_part(const plk_view *view, uint32_t block, float *buffer, 
 float plk_view_raw(const plk_view *view, uint32_t token)
 {
     float logit;
-    if (view->masked && !plk_mask_allows(view, token))
+    if (!plk_view_has(view, token) || (view->masked && !plk_mask_allows(view, token)))
         return -INFINITY;
     widen(view, token, 1, &logit);
     return view->bent ? plk_bend_value(&view->bend, logit) : logit;
@@ -315,18 +355,16 @@ float plk_view_stored(const plk_view *view, uint32_t token)
 
 void plk_run_init(plk_run *run, const plk_view *view)
 {
-    run->view = view;
-    run->first_block = 0;
-    run->n_blocks = 0;
-    run->edit = 0;
-    run->x = NULL;
+    plk_run_init_at(run, view, view->compact ? 0 : view->first_block);
 }
 
 void plk_run_init_at(plk_run *run, const plk_view *view, uint32_t block)
 {
-    plk_run_init(run, view);
+    run->view = view;
     run->first_block = block;
+    run->n_blocks = 0;
     run->edit = view->n_edits != 0 ? plk_view_find_edit(view, block * PLK_BLOCK) : 0;
+    run->x = NULL;
 }
 
 bool plk_run_next(plk_run *run)
@@ -357,6 +395,7 @@ void plk_view_become_compact(plk_view *view, uint32_t n)
 {
     plk_scratch *w = view->scratch;
     view->compact = true;
+    view->share = NULL;
     view->bent = false;
     view->n = n;
     for (uint32_t i = n; i % PLK_BLOCK != 0; i++)

@@ -6,6 +6,8 @@
  *            of edits that replace single logits, and perhaps the caller's mask. The vocabulary is
  *            not copied. It may be bent: then every logit is mapped when it is read.
  *   compact  the surviving candidates as two arrays, ids and values, ascending by token.
+ * A dense view may have only the blocks of a slice (share.h): then the logits outside of them are
+ * -inf, and so are their block maxima.
  * In both, scale multiplies every stored logit: temperature only changes scale.
  *
  * Words: the *stored* logit is what the arrays and edits hold; the *logit* of a stage's formula is
@@ -39,10 +41,14 @@ typedef struct plk_edit {
     float logit;
 } plk_edit;
 
+typedef struct plk_share plk_share;
+
 typedef struct plk_view {
     const plk_kernels *kernels;
     plk_scratch *scratch; /* owns every array but edits */
-    pluck_logits logits;
+    pluck_logits logits;  /* of a slice: as if all were there; those outside may not be read */
+    uint32_t first_block, end_block; /* dense: the blocks that it has */
+    plk_share *share;                /* dense: what other ranks know of a row in slices; or NULL */
     double scale;
     float max;
     bool compact;
@@ -67,6 +73,12 @@ typedef struct plk_view {
 pluck_status plk_view_open(plk_view *view, plk_scratch *scratch, const plk_kernels *kernels,
                            pluck_logits logits, bool ban_nan, pluck_error *err);
 
+/* Opens a view of the slice that begins at first_token, a multiple of PLK_BLOCK, of a row of
+ * scratch->n_vocab tokens. If a logit is NaN or +inf, the view has no token above -inf, and the
+ * result is false. share says what the other ranks know; it may be NULL for views of whole rows. */
+bool plk_view_open_slice(plk_view *view, plk_scratch *scratch, const plk_kernels *kernels,
+                         pluck_logits slice, uint32_t first_token, plk_share *share);
+
 /* Opens a view under a mask that acts before everything else, in one pass. False, and nothing said
  * of why, if plk_view_open() or plk_view_apply_mask() would fail, or if a bad logit is banned:
  * these two then have to do it. */
@@ -76,7 +88,8 @@ bool plk_view_open_masked(plk_view *view, plk_scratch *scratch, const plk_kernel
 /* Multiplies every logit by factor > 0. */
 void plk_view_scale(plk_view *view, double factor);
 
-/* Blocks of 64 stored logits: of the vocabulary when dense, of the candidates when compact. */
+/* Where the blocks of 64 stored logits end: those of the vocabulary from first_block on when dense,
+ * those of the candidates from 0 on when compact. */
 uint32_t plk_view_n_blocks(const plk_view *view);
 
 /* The token at an index of the blocks: the index itself when dense, else the candidate's id. */
@@ -105,8 +118,15 @@ const float *plk_view_blocks(const plk_view *view, uint32_t block, uint32_t *n_b
  * not masked. 0 if this one is not. */
 uint32_t plk_view_n_direct(const plk_view *view, uint32_t block);
 
+/* Whether the token is in the blocks that the view was opened with. */
+static inline bool plk_view_has(const plk_view *view, uint32_t token)
+{
+    uint32_t block = token / PLK_BLOCK;
+    return block >= view->first_block && block < view->end_block;
+}
+
 /* The caller's logit of a token, as a float, bent if the view is; -inf if a dense view's mask bans
- * it. */
+ * it, or if the view does not have it. */
 float plk_view_raw(const plk_view *view, uint32_t token);
 
 /* The stored logit of a token: -inf if it is banned or truncated. */
@@ -212,6 +232,9 @@ size_t plk_mask_words(uint32_t n_vocab);
 /*
  * Between view.c and token_mask.c, of a dense view.
  */
+
+/* A view of the whole row, not scanned yet. */
+plk_view plk_view_of(plk_scratch *scratch, const plk_kernels *kernels, pluck_logits logits);
 
 /* The scan under view->mask: the maxima of what is allowed, of the logits without edits, and how
  * many tokens that is. True if some logit, banned or not, is NaN or +inf. */

@@ -2,12 +2,14 @@
  * Dense: the new edits are merged with the old ones, both ascending, in one array: the old ones
  * first move to its end, where the merged ones reach them only when they have been read. A block's
  * maximum is raised on the spot; it is computed again only if the token that held it sank. Compact:
- * candidates are changed in place, and banned ones squeezed out.
+ * candidates are changed in place, and banned ones squeezed out. In a slice only its own tokens are
+ * changed; whether a token of the row is left, no rank knows alone.
  */
 #include "select/view.h"
 
 #include "base/error.h"
 #include "select/keep.h"
+#include "select/share.h"
 
 #include <assert.h>
 #include <float.h>
@@ -65,6 +67,8 @@ static void edit_dense(plk_view *view, plk_token_list list, plk_edit_function fu
         memmove(old, merged, n_old * sizeof *old);
     for (size_t i = 0; i < list.n; i++) {
         uint32_t token = token_at(list, i);
+        if (!plk_view_has(view, token))
+            continue;
         while (o < n_old && old[o].token < token)
             merged[n++] = old[o++];
         bool again = o < n_old && old[o].token == token;
@@ -114,7 +118,7 @@ static void edit_compact(plk_view *view, plk_token_list list, plk_edit_function 
 
 static pluck_status check_any(const plk_view *view, pluck_error *err)
 {
-    if (view->max == -INFINITY)
+    if (view->max == -INFINITY && !view->share)
         return plk_fail(err, PLUCK_ERR_EMPTY,
                         "no token can be chosen: every token above -inf was banned");
     return PLUCK_OK;
@@ -123,8 +127,9 @@ static pluck_status check_any(const plk_view *view, pluck_error *err)
 pluck_status plk_view_edit(plk_view *view, plk_token_list list, plk_edit_function function,
                            const void *context, pluck_error *err)
 {
-    if (list.n == 0)
+    if (list.n == 0 || plk_share_waits(view))
         return PLUCK_OK;
+    plk_share_forget(view);
     if (view->compact)
         edit_compact(view, list, function, context);
     else

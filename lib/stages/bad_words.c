@@ -93,5 +93,6 @@ const plk_stage plk_stage_bad_words = {
     .window = window,
     .max_edits = max_edits,
     .check = check,
+    .on_slice = PLK_SLICE_OWN,
     .apply = apply,
 };

@@ -63,5 +63,6 @@ const plk_stage plk_stage_entmax = {
          .params_size_bytes = sizeof(entmax_params),
          .cost = "a gather by block maxima, about 50 passes over the survivors"},
     .is_neutral = is_neutral,
+    .on_slice = PLK_SLICE_BEST,
     .apply = apply,
 };

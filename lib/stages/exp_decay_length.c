@@ -121,6 +121,7 @@ const plk_stage plk_stage_exp_decay_length = {
     .is_neutral = is_neutral,
     .max_edits = max_edits,
     .check = check,
+    .on_slice = PLK_SLICE_OWN,
     .apply = apply,
     .explain = explain,
 };

@@ -22,5 +22,6 @@ const plk_stage plk_stage_greedy = {
              .formula = "the largest l; ties to the lower token",
              .source = "definition",
              .cost = "nothing beyond the scan"},
+    .on_slice = PLK_SLICE_BEST,
     .apply = apply,
 };

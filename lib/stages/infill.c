@@ -366,6 +366,7 @@ const plk_stage plk_stage_infill = {
              .cost = "sorts the texts of the candidates: put it after top_k or top_p"},
     .is_neutral = is_neutral,
     .check = check,
+    .on_slice = PLK_SLICE_RAW,
     .apply = apply,
     .create = create,
 };

@@ -77,5 +77,6 @@ const plk_stage plk_stage_logit_bias = {
     .is_neutral = is_neutral,
     .max_edits = max_edits,
     .check = check,
+    .on_slice = PLK_SLICE_OWN,
     .apply = apply,
 };

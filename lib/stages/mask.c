@@ -47,5 +47,6 @@ const plk_stage plk_stage_mask = {
              .n_params = sizeof params / sizeof *params,
              .params_size_bytes = sizeof(mask_params)},
     .is_neutral = is_neutral,
+    .on_slice = PLK_SLICE_OWN,
     .apply = apply,
 };

@@ -63,6 +63,7 @@ const plk_stage plk_stage_min_p = {
              .params_size_bytes = sizeof(min_p_params),
              .cost = "a gather by block maxima"},
     .is_neutral = is_neutral,
+    .on_slice = PLK_SLICE_BEST,
     .apply = apply,
     .explain = explain,
 };

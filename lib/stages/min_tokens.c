@@ -80,5 +80,6 @@ const plk_stage plk_stage_min_tokens = {
     .is_neutral = is_neutral,
     .max_edits = max_edits,
     .check = check,
+    .on_slice = PLK_SLICE_OWN,
     .apply = apply,
 };

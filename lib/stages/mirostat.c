@@ -114,6 +114,7 @@ const plk_stage plk_stage_mirostat = {
     .rewind = plk_undo_ring_rewind,
     .save = plk_undo_ring_save,
     .load = plk_undo_ring_load,
+    .on_slice = PLK_SLICE_BEST,
     .apply = apply,
     .explain = explain,
 };

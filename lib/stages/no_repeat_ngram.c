@@ -81,5 +81,6 @@ const plk_stage plk_stage_no_repeat_ngram = {
     .accept = plk_suffix_matches_accept,
     .rewind = plk_suffix_matches_rewind,
     .load = plk_suffix_matches_load,
+    .on_slice = PLK_SLICE_OWN,
     .apply = apply,
 };

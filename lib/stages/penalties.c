@@ -201,6 +201,7 @@ const plk_stage plk_stage_penalties = {
     .is_neutral = is_neutral,
     .window = window,
     .max_edits = max_edits,
+    .on_slice = PLK_SLICE_OWN,
     .apply = apply,
     .create = create,
     .destroy = destroy,

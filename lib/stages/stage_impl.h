@@ -66,6 +66,14 @@ static inline void plk_explain_value(plk_explanation *out, const char *name, dou
     out->values[out->n_values++] = value;
 }
 
+/* What apply can do with the view of a slice (select/share.h), whose row lies on several ranks. */
+typedef enum plk_slice_use {
+    PLK_SLICE_ROW,  /* nothing: unless the view is compact, the ranks gather the row */
+    PLK_SLICE_OWN,  /* it changes each token by itself: no rank needs another one */
+    PLK_SLICE_BEST, /* it keeps best tokens, and asks for them */
+    PLK_SLICE_RAW   /* nothing: it reads logits as they came, of tokens that were removed too */
+} plk_slice_use;
+
 /* Functions that are NULL have nothing to do. params is the block that the public table describes;
  * state is the stage's own, NULL if create is NULL. */
 struct plk_stage {
@@ -81,6 +89,8 @@ struct plk_stage {
     /* True if apply does nothing with the tokens, at most plk_view_scale(): it then also takes a
      * view with a deferred nucleus, which any other stage finds settled. */
     bool (*only_scales)(const void *params);
+
+    plk_slice_use on_slice; /* PLK_SLICE_OWN where only_scales(params) */
 
     /* True if apply takes numbers from the context's rng: then it runs anew for every position. */
     bool (*is_random)(const void *params);

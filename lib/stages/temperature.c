@@ -63,5 +63,6 @@ const plk_stage plk_stage_temperature = {
              .cost = "nothing: a factor"},
     .is_neutral = is_neutral,
     .only_scales = only_scales,
+    .on_slice = PLK_SLICE_BEST,
     .apply = apply,
 };

@@ -84,5 +84,6 @@ const plk_stage plk_stage_top_h = {
              .params_size_bytes = sizeof(top_h_params),
              .cost = "a gather by block maxima, 100 exponentials"},
     .is_neutral = is_neutral,
+    .on_slice = PLK_SLICE_BEST,
     .apply = apply,
 };

@@ -50,5 +50,6 @@ const plk_stage plk_stage_top_k = {
              .params_size_bytes = sizeof(top_k_params),
              .cost = "a gather by block maxima, O(k)"},
     .is_neutral = is_neutral,
+    .on_slice = PLK_SLICE_BEST,
     .apply = apply,
 };

@@ -15,6 +15,10 @@ from command_case import CommandCase
 COMMANDS = [
     ("sample", "small.npy --vocab vocab8.json --added-tokens added.json --config config8.json "
      "--mask kept8.npz -q", {"-o": "", "--kept": "-o x.out"}),
+    ("sample", "small.npy -q", {"--partial": "--shard 0/1"}),
+    ("sample", "small.npy --plan plan.0 -q", {"--partial": "--shard 0/1"}),
+    ("merge", "part.0", {"-o": ""}),
+    ("merge", "tune.0", {"--plan-out": ""}),
     ("inspect", "logits.npy --vocab vocab.json --added-tokens added.json --config config.json",
      {"-o": "", "--svg": "", "--csv": ""}),
     ("replay", "lines.jsonl small.npy", {"-o": ""}),
@@ -45,6 +49,9 @@ COMMANDS = [
     ("tree distill", "head.npy hidden.npy next.npy --start start.st --epochs 2 -q",
      {"-o": "", "--checkpoint": "-o x.out"}),
 ]
+
+# What a command reads that its line does not name: the inputs of partials.
+ALSO_READ = {"part.0": ["small.npy"], "tune.0": ["logits.npy"]}
 
 # Commands that only print: their flags for files are all read.
 PRINTING = {"config show": ["--config"], "tree stats": ["--counts"], "tree eval": ["--bias"]}
@@ -100,8 +107,11 @@ class OutputCase(CommandCase):
         (template / "added.json").write_text("{}")
         (template / "vocab12.json").write_text(json.dumps(list("abcdefghijkl")))
         shutil.copy(template / "head.npy", template / "valid_head.npy")
+        (template / "plan.0").write_text("what is refused before anybody reads it")
         for line in ("sample small.npy --format json --trace > lines.jsonl",
-                     "tree fit hidden.npy next.npy -o start.st --epochs 1 -q > /dev/null"):
+                     "tree fit hidden.npy next.npy -o start.st --epochs 1 -q > /dev/null",
+                     "sample small.npy --shard 0/1 --partial part.0",
+                     "tune logits.npy --objective entropy=1 --shard 0/1 --partial tune.0"):
             subprocess.run("pluck " + line, shell=True, check=True, cwd=template, env=cls.env)
         cls.results = {}
 
@@ -111,7 +121,7 @@ class OutputCase(CommandCase):
         self.folder.mkdir()
         self.folder.chmod(0o755)
         self.folder.parent.chmod(0o755)
-        for name in files_of(line):
+        for name in files_of(line) + ALSO_READ.get(line, []):
             shutil.copy(pathlib.Path(self.template, name), self.folder / name)
 
     def states(self):

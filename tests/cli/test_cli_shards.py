@@ -255,6 +255,40 @@ class Shards(CommandCase):
             self.folder.joinpath("part.1").write_bytes(content)
             self.refuse("part.0 part.1", "part.1: ")
 
+    def test_rounds(self):
+        line = "tune logits.npy --targets targets.npy --no-curves"
+        for i in range(2):
+            self.shard(line, i, 2)
+        self.refuse("part.*", "the run needs another round: merge with --plan-out NEXT", 2)
+        self.refuse("part.* --plan-out /dev/full", "/dev/full: No space left on device", 4)
+        self.refuse("part.* --plan-out part.0", "part.0: is an input file too", 2)
+        self.refuse("part.* --plan-out logits.npy", "logits.npy: is an input file too", 2)
+        self.assertEqual(self.run_line("pluck merge part.* --plan-out plan"), b"")
+        plan = self.folder.joinpath("plan").read_bytes()
+        self.refuse("part.0 plan", "plan: is a plan, which the shards take with --plan")
+        for other, said in [
+                (" --objective brier", "without --objective (brier), the one now of one with it"),
+                (" --bins 3", "plan: is of a run without --bins (3)"),
+                (" --seed 1", "another configuration than the one now")]:
+            self.shard(f"{line} {other} --plan plan", 0, 2, "other", code=3)
+            self.assertIn(said, self.stderr)
+        self.shard(line + " --plan part.0", 0, 2, "other", code=3)
+        self.assertIn("part.0: is the partial of a shard; a plan is written by", self.stderr)
+        for i in range(2):
+            self.shard(line + " --plan plan", i, 2, f"second.{i}")
+        self.refuse("second.0 part.1", "part.1: is of a run without --plan (plan), second.0 of one")
+        changed = plan[:-40] + bytes([plan[-40] ^ 1]) + plan[-39:-4]
+        forged = changed + struct.pack("<I", zlib.crc32(changed))
+        for content, said in ((plan[:-9], "plan: is damaged or incomplete"),
+                              (None, "plan: No such"), (forged, "another --plan")):
+            self.folder.joinpath("plan").unlink()
+            if content:
+                self.folder.joinpath("plan").write_bytes(content)
+            self.run_line("pluck merge second.* --plan-out x", code=(3, 4))
+            self.assertIn(said, self.stderr)
+            self.folder.joinpath("plan").write_bytes(plan)
+        self.run_line("pluck merge second.* --plan-out last")
+
     def test_a_row_that_fails_is_said_by_its_shard(self):
         line = "tune nan.npy --objective entropy=1"
         self.shard(line, 0, 2)

@@ -33,7 +33,7 @@ class Trouble(OutputCase):
     def of_directory(command, needed):
         """Which fsync is the first of a directory: convert and sample complete both files before
         it."""
-        return 3 if command in ("convert", "sample") and needed else 2
+        return 3 if command in ("convert", "sample") and "-o" in needed else 2
 
     def skip_unless_somebody_can_run_pluck(self):
         if subprocess.run(["sh", "-c", "exec pluck --version"], env=self.env, capture_output=True,
