@@ -354,10 +354,47 @@ def partial_seeds():
         yield f"partial/{name}", content
 
 
+# Records of shards: what the forger sends in each exchange
+
+HONEST = struct.pack("<H", 65535)
+
+
+def best(start, n_reaching, tokens):
+    """A part: tokens and their logits."""
+    n = len(tokens)
+    logits = (t * 37 % 101 * 0.1 for t in tokens)
+    return struct.pack(f"<fII{n}I{n}f", start, n_reaching, n, *tokens, *logits)
+
+
+def shard(config, *sent, rank=1):
+    return bytes((config, rank)) + b"".join(
+        HONEST if one is None else struct.pack("<H", len(one)) + one for one in sent)
+
+
+def shard_seeds():
+    infinity = float("inf")
+    for config in range(6):
+        yield f"shard/honest_{config}", shard(config)
+    yield "shard/nan", shard(0x40)
+    yield "shard/cannot_begin", shard(0, rank=0x41)
+    yield "shard/greedy", shard(0, best(-infinity, 1024, [1024 + 68]))
+    yield "shard/empty", shard(0, best(-infinity, 0, []))
+    yield "shard/top_k", shard(1, best(-infinity, 1024, [1030, 1040, 1050, 1060, 1070]))
+    yield "shard/min_p_more", shard(2, best(9.8, 200, range(1024, 1144)))
+    yield "shard/min_keep", shard(3, None, best(-infinity, 1024, range(1024, 1600)))
+    yield "shard/counted", shard(3, None, None, best(5.0, 900, []))
+    yield "shard/row", shard(5, floats(1024))
+    yield "shard/short_row", shard(5, floats(1023))
+    yield "shard/own_head", shard(0x80, struct.pack("<7I", 1, 28, 1, 0, 0, 2, 0) + b"text")
+    yield "shard/version", shard(0x80, struct.pack("<7I", 2, 28, 1, 0, 0, 0, 0))
+    yield "shard/other_rank", shard(0x80, struct.pack("<7I", 1, 28, 2, 0, 0, 0, 0))
+    yield "shard/bad_flags", shard(0x80, struct.pack("<7I", 1, 28, 1, 0, 0, 0, 9))
+
+
 def main():
     corpus = pathlib.Path(sys.argv[1]) / "corpus"
     for seeds in (fasttext_seeds, targets_seeds, vocab_seeds, head_seeds, json_seeds,
-                  tally_seeds, partial_seeds):
+                  tally_seeds, partial_seeds, shard_seeds):
         for name, content in seeds():
             path = corpus / name
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -90,6 +90,8 @@ PLUCK_API pluck_status pluck_shard_create(pluck_shard **out, const pluck_shard_o
 
 PLUCK_API void pluck_shard_destroy(pluck_shard **shard);
 
+PLUCK_API uint32_t pluck_shard_n_ranks(const pluck_shard *shard);
+
 /*
  * Begins a row at the current position of the sampler. slice has the logits of this rank's tokens,
  * with slice.n_vocab their number; the first is that of first_token[rank]. Sampler and slice are

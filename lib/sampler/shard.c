@@ -30,6 +30,7 @@
 #include "select/share.h"
 #include "simd/fp_state.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -224,6 +225,11 @@ static uint32_t plan(const plk_chain *chain, const char **gathers)
     return 1;
 }
 
+uint32_t pluck_shard_n_ranks(const pluck_shard *shard)
+{
+    return shard ? shard->n_ranks : 0;
+}
+
 uint32_t pluck_shard_exchanges(const pluck_sampler *sampler, const char **gathers)
 {
     const char *name = NULL;
@@ -353,21 +359,27 @@ static pluck_status run(pluck_shard *shard, bool *is_done, pluck_draw *draw, plu
     return status;
 }
 
-/* Opens the view of the slice, and runs the chain as far as it gets without the other ranks. */
-static pluck_status start(pluck_shard *shard, pluck_error *err)
+/* Opens the view of the slice, and runs the chain as far as it gets without the other ranks: until
+ * it asks something. Where the slice cannot be used it is taken as empty, so that this rank asks
+ * what the others ask. */
+static void start(pluck_shard *shard)
 {
     pluck_sampler *sampler = shard->sampler;
     uint32_t first = shard->first_token[shard->rank];
+    pluck_logits slice = shard->slice;
+    if (shard->failure.status != PLUCK_OK)
+        slice = (pluck_logits){shard->memory, PLUCK_F32, 0};
     plk_scratch *scratch = sampler->scratch;
     sampler->scratch = shard->scratch;
     plk_fp_state fp = plk_fp_enter();
     shard->must_gather =
-        !plk_sampler_open_slice(sampler, shard->slice, first, &shard->share, &shard->view);
+        !plk_sampler_open_slice(sampler, slice, first, &shard->share, &shard->view);
     plk_fp_leave(fp);
     sampler->scratch = scratch;
     bool is_done;
     pluck_draw draw;
-    return run(shard, &is_done, &draw, err);
+    (void)run(shard, &is_done, &draw, NULL);
+    assert(shard->share.asks != PLK_ASKS_NOTHING);
 }
 
 pluck_status pluck_shard_begin(pluck_shard *shard, pluck_sampler *sampler, pluck_logits slice,
@@ -386,15 +398,14 @@ pluck_status pluck_shard_begin(pluck_shard *shard, pluck_sampler *sampler, pluck
     shard->link = 0;
     shard->rng = sampler->rng;
     shard->must_gather = false;
-    pluck_error *failure = &shard->failure;
+    shard->failure.status = check_slice(shard, sampler, slice, &shard->failure);
     (void)plan(&sampler->chain, &gathers);
     if (gathers)
         shard->share.asks = PLK_ASKS_ROW;
-    failure->status = check_slice(shard, sampler, slice, failure);
-    if (failure->status == PLUCK_OK && !gathers)
-        failure->status = start(shard, failure);
-    if (failure->status != PLUCK_OK)
-        return plk_fail(err, failure->status, "%s", failure->message);
+    else if (sampler->n_vocab == shard->n_vocab)
+        start(shard);
+    if (shard->failure.status != PLUCK_OK)
+        return plk_fail(err, shard->failure.status, "%s", shard->failure.message);
     return PLUCK_OK;
 }
 

@@ -463,6 +463,8 @@ static void a_rank_that_cannot_begin_says_why_on_every_rank(void **state)
                                        (pluck_logits){three.row, PLUCK_F32, 77}, &own),
                      PLUCK_ERR_INVALID);
     assert_non_null(strstr(own.message, "the slice has 77 logits"));
+    assert_int_equal(pluck_shard_record_bytes(three.ranks.shards[1]),
+                     pluck_shard_record_bytes(three.ranks.shards[0]));
     write_records(&three, &records);
     assert_int_equal(merge(&three, &records, &err), PLUCK_ERR_INVALID);
     assert_non_null(strstr(err.message, "rank 1: the slice has 77 logits"));
