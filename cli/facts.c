@@ -110,7 +110,7 @@ static int add_file(fact_list *facts, const char *name, const char *path)
         int error_number = errno;
         if (fd >= 0)
             close(fd);
-        return complain(EXIT_SYSTEM, "%s: %s", path, strerror(error_number));
+        return complain(EXIT_SYSTEM, "%s: cannot be opened: %s", path, strerror(error_number));
     }
     plk_sha256 hash;
     plk_sha256_start(&hash);

@@ -540,6 +540,8 @@ static int run(call *values)
 {
     const command *c = values->command;
     message_start(c->name, values->is_quiet);
+    if (!peers_start(find_flag(values->set, "shard", strlen("shard"), 0) != NULL))
+        return EXIT_DONE;
     int code = run_files_check(values, NULL);
     if (code == EXIT_DONE)
         code = ranks_start(values);

@@ -1,6 +1,7 @@
 /* pluck: finds the command, parses what follows its name, runs it. */
 #include "help.h"
 #include "run_files.h"
+#include "run_ranks.h"
 
 #include <pluck/base.h>
 
@@ -21,6 +22,8 @@ static int print_version(void)
         if (pluck_isa_supported(isa))
             output_printf(&out, " %s", pluck_isa_name(isa));
     output_char(&out, '\n');
+    if (peers_version())
+        output_printf(&out, "MPI: %s\n", peers_version());
     return output_close(&out, true);
 }
 
@@ -35,14 +38,8 @@ static void reserve_standard_streams(void)
             _exit(EXIT_SYSTEM);
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
-    reserve_standard_streams();
-    /* Character types only: numbers keep their dots. */
-    setlocale(LC_CTYPE, "");
-    unfinished_watch_signals();
-    shortened_watch_signal();
-
     if (argc < 2) {
         output out;
         if (output_open_error(&out) == EXIT_DONE) {
@@ -63,4 +60,15 @@ int main(int argc, char **argv)
     if (!c)
         return command_unknown(argv[1], argc > 2 ? argv[2] : NULL);
     return command_run(c, argc - 1 - (int)n_used, argv + 1 + n_used);
+}
+
+int main(int argc, char **argv)
+{
+    reserve_standard_streams();
+    /* Character types only: numbers keep their dots. */
+    setlocale(LC_CTYPE, "");
+    int code = peers_begin(&argc, &argv);
+    unfinished_watch_signals();
+    shortened_watch_signal();
+    return peers_end(code == EXIT_DONE ? run(argc, argv) : code);
 }

@@ -15,6 +15,15 @@ enum { TEXT_BYTES = 4096 + 1024 };
 static char beginning[64] = "pluck";
 static bool is_quiet, has_ended;
 
+static message_taker taker;
+static void *taker_user;
+
+void message_divert(message_taker take, void *user)
+{
+    taker = take;
+    taker_user = user;
+}
+
 void message_start(const char *command, bool quiet)
 {
     snprintf(beginning, sizeof beginning, "pluck %s", command);
@@ -36,23 +45,27 @@ bool message_is_quiet(void)
     return is_quiet;
 }
 
-static void say_values(const char *head, const char *format, va_list values)
+static void say_values(bool is_complaint, const char *head, const char *format, va_list values)
 {
-    char text[TEXT_BYTES], line[TEXT_BYTES];
+    char text[TEXT_BYTES], line[TEXT_BYTES], whole[sizeof beginning + sizeof line + 4];
     int n = vsnprintf(text, sizeof text, format, values);
     if (has_ended)
         return;
     if (n < 0)
         text[0] = '\0';
     plk_show_line(line, sizeof line, text);
-    fprintf(stderr, "%s: %s\n", head, line);
+    snprintf(whole, sizeof whole, "%s: %s\n", head, line);
+    if (taker)
+        taker(taker_user, whole, is_complaint);
+    else
+        fputs(whole, stderr);
 }
 
 int complain(int code, const char *format, ...)
 {
     va_list values;
     va_start(values, format);
-    say_values(beginning, format, values);
+    say_values(true, beginning, format, values);
     va_end(values);
     return code;
 }
@@ -67,7 +80,7 @@ void note(const char *format, ...)
     va_list values;
     va_start(values, format);
     if (!is_quiet)
-        say_values(beginning, format, values);
+        say_values(false, beginning, format, values);
     va_end(values);
 }
 
@@ -75,7 +88,7 @@ void say(const char *head, const char *format, ...)
 {
     va_list values;
     va_start(values, format);
-    say_values(head, format, values);
+    say_values(false, head, format, values);
     va_end(values);
 }
 

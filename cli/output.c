@@ -31,7 +31,7 @@ static void keep_error(output *out, pluck_status status)
 static int finish_open(output *out, pluck_status status)
 {
     out->is_open = status == PLUCK_OK;
-    out->is_terminal = out->is_open && isatty(out->file.fd) != 0;
+    out->is_terminal = out->is_open && peers_have_terminal() && isatty(out->file.fd) != 0;
     return complain_error(status, &out->err);
 }
 
@@ -290,6 +290,14 @@ bool output_divert(output *out, output_sink *sink)
         return true;
     out->error = 0;
     return false;
+}
+
+void output_replay(output *out, const char *bytes, size_t n)
+{
+    if (n > 0 && !out->sink)
+        out->last = bytes[n - 1];
+    if (out->error == 0 && !out->is_nothing)
+        keep_error(out, plk_new_file_write(&out->file, bytes, n, &out->err));
 }
 
 void output_flush(output *out)

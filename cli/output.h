@@ -40,6 +40,11 @@ const char *message_who(void);
 
 /* From now on nothing more is said: the work of this process is done. */
 void message_end(void);
+
+/* From now on take gets each message, a whole line, in the place of standard error; NULL: standard
+ * error does. is_complaint: of complain(). */
+typedef void (*message_taker)(void *user, const char *line, bool is_complaint);
+void message_divert(message_taker take, void *user);
 bool message_is_quiet(void);
 
 /* Writes "who: message" as one line to standard error; returns code, so that a caller can return
@@ -120,6 +125,9 @@ int output_open_file(output *out, const char *path);
 /* From now on what is written goes to sink; NULL: what is left goes there, and then to the file
  * again. Returns whether the last sink took everything. */
 bool output_divert(output *out, output_sink *sink);
+
+/* Writes what a sink has taken, as it is, to the file: also while the output is diverted. */
+void output_replay(output *out, const char *bytes, size_t n);
 
 /* The width of the screen: COLUMNS, else what the terminal says, else otherwise. */
 unsigned output_width(const output *out, unsigned otherwise);
@@ -242,11 +250,13 @@ void table_text(table *t, const char *text, size_t n, unsigned columns);
 void table_end_row(table *t);
 
 /*
- * A progress bar on standard error for work that lasts over a second, if that is a terminal.
+ * A progress bar on standard error for work that lasts over a second, if that is a terminal. Under
+ * a launcher of many processes it is a line, once a minute.
  */
 
 typedef struct progress {
     bool is_enabled, is_shown;
+    bool has_lines;   /* in the place of a bar */
     uint64_t total;   /* 0: not known */
     const char *unit; /* what is counted; NULL: draws */
     double start, shown_at;

@@ -1,5 +1,9 @@
-/* The rate is the mean since the start; the bar is drawn at most ten times a second. */
+/* The rate is the mean since the start; the bar is drawn at most ten times a second. Where a
+ * launcher is between this process and the terminal, a bar cannot be drawn. Then it is a line, once
+ * a minute, which a log can hold. */
 #include "output.h"
+
+#include "run_ranks.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +13,7 @@
 
 #define DELAY_SECONDS    1.0
 #define INTERVAL_SECONDS 0.1
+#define LINE_SECONDS     60.0
 #define BAR_MAX          40
 
 static double now(void)
@@ -22,8 +27,11 @@ void progress_start(progress *p, uint64_t total, const output *out)
 {
     memset(p, 0, sizeof *p);
     p->total = total;
-    p->is_enabled = !message_is_quiet() && !(out && out->is_terminal) && isatty(STDERR_FILENO);
-    p->start = p->is_enabled ? now() : 0.0;
+    p->has_lines = !peers_have_terminal();
+    p->is_enabled = !message_is_quiet() && peers_write() &&
+                    (p->has_lines || (!(out && out->is_terminal) && isatty(STDERR_FILENO)));
+    p->start = p->shown_at = p->is_enabled ? now() : 0.0;
+    peers_note_progress(0);
 }
 
 static void duration_text(double seconds, char *text, size_t capacity)
@@ -50,8 +58,11 @@ static void draw(progress *p, uint64_t done, double time)
     char line[256], rate[32], left[32] = "";
     double per_second = (double)done / (time - p->start);
     rate_text(per_second, rate, sizeof rate);
-    if (p->total == 0) {
-        snprintf(line, sizeof line, "%llu %s, %s", (unsigned long long)done,
+    if (p->total == 0 || p->has_lines) {
+        int n = p->total == 0 ? 0
+                              : snprintf(line, sizeof line, "%3d%%  ",
+                                         (int)(100 * (double)done / (double)p->total));
+        snprintf(line + n, sizeof line - (size_t)n, "%llu %s, %s", (unsigned long long)done,
                  p->unit ? p->unit : "draws", rate);
     } else {
         output screen = {.file = {.fd = STDERR_FILENO}};
@@ -65,19 +76,29 @@ static void draw(progress *p, uint64_t done, double time)
         snprintf(line, sizeof line, "[%-*s] %3d%%  %s  %s left", (int)bar, filled,
                  (int)(100 * part), rate, left);
     }
+    p->shown_at = time;
+    if (p->has_lines) {
+        note("%s", line);
+        return;
+    }
     fprintf(stderr, "\r%s\033[K", line);
     fflush(stderr);
     p->is_shown = true;
-    p->shown_at = time;
+}
+
+static bool is_due(const progress *p, double time)
+{
+    if (p->has_lines)
+        return time - p->shown_at >= LINE_SECONDS;
+    return time - p->start >= DELAY_SECONDS && time - p->shown_at >= INTERVAL_SECONDS;
 }
 
 void progress_update(progress *p, uint64_t done)
 {
-    if (!p->is_enabled)
-        return;
-    double time = now();
-    if (time - p->start >= DELAY_SECONDS && time - p->shown_at >= INTERVAL_SECONDS)
-        draw(p, done, time);
+    peers_note_progress(done);
+    double time = p->is_enabled ? now() : 0.0;
+    if (p->is_enabled && is_due(p, time))
+        draw(p, peers_progress(done), time);
 }
 
 void progress_clear(progress *p)

@@ -26,6 +26,52 @@ int peers_pass(const row_pass *pass)
     return pass->rows(pass->user, pass->first, pass->end);
 }
 
+const char *peers_version(void)
+{
+    return NULL;
+}
+
+bool peers_have_terminal(void)
+{
+    return true;
+}
+
+int peers_begin(int *argc, char ***argv)
+{
+    (void)argc;
+    (void)argv;
+    return EXIT_DONE;
+}
+
+bool peers_start(bool is_shared)
+{
+    (void)is_shared;
+    return true;
+}
+
+int peers_agree(const unsigned char *digest)
+{
+    (void)digest;
+    return EXIT_DONE;
+}
+
+int peers_share(void *bytes, size_t n)
+{
+    (void)bytes;
+    (void)n;
+    return EXIT_DONE;
+}
+
+void peers_note_progress(uint64_t done)
+{
+    (void)done;
+}
+
+uint64_t peers_progress(uint64_t done)
+{
+    return done;
+}
+
 int peers_end(int code)
 {
     return code;

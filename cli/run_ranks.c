@@ -197,13 +197,27 @@ static int start(const call *c)
     return code == EXIT_DONE ? compare(FACTS_ALL & ~(1u << FACT_CONTENT)) : code;
 }
 
+/* All processes must have the same arguments and files. */
+static int start_peers(const call *c)
+{
+    fact_list facts = {0};
+    unsigned char digest[PLK_SHA256_BYTES];
+    int code = facts_add_call(&facts, c);
+    if (code == EXIT_DONE) {
+        facts_digest(&facts, digest);
+        code = peers_agree(digest);
+    }
+    facts_free(&facts);
+    return code;
+}
+
 int ranks_start(const call *c)
 {
     const shard_flags *flags = &c->shard;
     if (!flags->shard && (flags->partial || flags->plan))
         return complain(EXIT_USAGE, "--%s needs --shard I/N", flags->partial ? "partial" : "plan");
     if (!flags->shard)
-        return EXIT_DONE;
+        return peers_are_alone() ? EXIT_DONE : start_peers(c);
     if (!flags->partial)
         return complain(EXIT_USAGE,
                         "--shard needs --partial FILE, the file for the results of this shard");
@@ -368,7 +382,7 @@ int ranks_play(const row_pass *pass, uint32_t stream, const char *bytes, size_t 
         return pass->record(pass->user, bytes, n);
     if (stream >= pass->n_outs)
         return complain(EXIT_DATA, "an output is not known to this run");
-    output_write(&pass->outs[stream], bytes, n);
+    output_replay(&pass->outs[stream], bytes, n);
     return EXIT_DONE;
 }
 
@@ -654,7 +668,7 @@ static int end_early(int code)
 int ranks_end(int code)
 {
     if (run.mode == MODE_PEERS)
-        return peers_end(code);
+        return code;
     code = run.has_ended ? run.end_code : end_early(code);
     for (size_t i = 0; i < run.tallies_capacity; i++)
         free(run.tallies[i].bytes);

@@ -118,6 +118,30 @@ const char *peers_name(void);
 bool peers_write(void);
 const pluck_ranks *peers_get(void);
 int peers_pass(const row_pass *pass);
+
+/* "Open MPI v4.1.4"; NULL: there is only one process. */
+const char *peers_version(void);
+
+/* Whether a standard stream that is a terminal is the user's. */
+bool peers_have_terminal(void);
+
+/* At the beginning and the end of the program, around everything else. code: of the program;
+ * peers_end() returns the exit code of all processes. */
+int peers_begin(int *argc, char ***argv);
 int peers_end(int code);
+
+/* Before a command runs: whether this process takes part. If the command does not share its rows,
+ * only one does. */
+bool peers_start(bool is_shared);
+
+/* Whether all processes have the same digest of what the run is, see facts.h. */
+int peers_agree(const unsigned char *digest);
+
+/* Gives all processes the n bytes of one of them. */
+int peers_share(void *bytes, size_t n);
+
+/* How much this process has done, of whatever the progress counts; and all of them together. */
+void peers_note_progress(uint64_t done);
+uint64_t peers_progress(uint64_t done);
 
 #endif

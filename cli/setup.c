@@ -257,12 +257,17 @@ int setup_seed(pluck_config *config)
     uint64_t seed = 0;
     if (!setup_config_info(config).seed_is_random)
         return identify_config(config);
-    if (!ranks_are_alone())
+    if (!ranks_are_alone() && peers_are_alone())
         return complain(EXIT_USAGE,
                         "seed random cannot be combined with %s: all processes need the same seed; "
                         "give a number",
                         ranks_name());
     pluck_status status = pluck_random_seed(&seed, &err);
+    int code = complain_error(status, &err);
+    if (code == EXIT_DONE)
+        code = peers_share(&seed, sizeof seed);
+    if (code != EXIT_DONE)
+        return code;
     if (status == PLUCK_OK)
         status = pluck_config_set_seed(config, seed, &err);
     if (status != PLUCK_OK)

@@ -1,0 +1,266 @@
+#!/usr/bin/env python3
+"""Why: however many ranks share the rows, the user must see what one process would have printed:
+the same bytes, the same first message, the same exit status; and whatever is killed, no file may
+appear half-written under its final name.
+
+    test_mpi.py --pluck PLUCK --pluck-mpi PLUCK_MPI [--ranks 1,2,3,4] [--all] [TEST...]
+"""
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "cli"))
+from make_inputs import write_inputs  # noqa: E402
+from mpi_launch import Launcher, environment  # noqa: E402
+
+ARGS = None
+LAUNCHER = None
+AT_ONCE = 4
+SECONDS = 40
+
+# Command lines; every word that begins with "out" is a file that is written.
+LINES = [
+    "sample logits.npy --seed 3 --temperature .8 --top-k 40 --draws 3 --vocab vocab.json",
+    "sample logits.npy --seed 3 --temperature .8 --format json --threads 2 --rows 3:61",
+    "sample logits.npy a.npy --seed 4 --top-p .9 --format csv -o out.csv -q",
+    "sample logits.npy --seed 5 --min-p .1 --top-logprobs 4 --format openai --vocab vocab.json",
+    "sample logits.npy --seed 6 --top-k 9 --kept out.npz -o out.txt",
+    "sample logits.npy --seed 7 --draws 20000 --rows 5 -o out.txt",
+    "compare a.npy logits.npy --targets targets.npy --config-b config.json --worst 9 "
+    "--vocab vocab.json",
+    "compare a.npy --config-b config.json --format csv -o out.csv --rows 3:60",
+    "compare small.npy small.npy --config-b config8.json --format json --max-kl 0.001",
+    # Failing rows.
+    "compare nan.npy nan.npy --format csv",
+    "sample nan.npy --seed 3",
+    "sample nan.npy --seed 3 --skip-bad --format json",
+    "sample banned.npy --seed 3 --skip-bad --kept out.npz -o out.txt",
+    "sample banned.npy logits.npy --seed 3",
+    # Arguments, files.
+    "sample logits.npy --no-such-flag",
+    "sample missing.npy",
+    "sample logits.npy -o missing/out.txt",
+    "sample logits.npy -o /dev/full",
+    "sample logits.npy --seed 3 --sequence",
+    "sample - --seed 3",
+    # Not shared: one rank does it.
+    "inspect logits.npy --row 5 --top-p .9",
+    "config check config.json",
+    "--version",
+    "sample --help",
+]
+
+# What differs by intent: the word of more than one rank, and the name of the MPI.
+REFUSED = {"sample logits.npy --seed 3 --sequence": b"pluck sample: --sequence cannot be combined "
+           b"with more than one rank: rows depend on each other\n",
+           "sample - --seed 3": b"pluck sample: standard input: is a stream, which has one "
+           b"reader: save it to a file\n"}
+
+
+class Result:
+    """What a run gave: status, standard output, messages, files that are new."""
+
+    def __init__(self, line, words, template, launcher=None, env=None):
+        parent = tempfile.mkdtemp()
+        folder = pathlib.Path(parent, "work")
+        shutil.copytree(template, folder)
+        before = {p.name for p in folder.iterdir()}
+        try:
+            done = subprocess.run([*line, *words], cwd=folder, capture_output=True,
+                                  stdin=subprocess.DEVNULL, timeout=SECONDS,
+                                  env={**environment(), "LC_ALL": "C.UTF-8", **(env or {})})
+            self.files = {p.name: p.read_bytes() for p in folder.iterdir()
+                          if p.name not in before}
+        finally:
+            shutil.rmtree(parent)
+        self.code, self.out, self.messages = done.returncode, done.stdout, done.stderr
+        if launcher:
+            self.messages = launcher.messages(done.stderr.decode()).encode()
+
+    def __eq__(self, other):
+        return vars(self) == vars(other)
+
+    def __repr__(self):
+        files = {name: len(data) for name, data in self.files.items()}
+        return (f"status {self.code}, {len(self.out)} bytes, files {files}, "
+                f"messages {self.messages.decode()!r}, output {self.out[-300:]!r}")
+
+
+class MpiCase(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.template = tempfile.mkdtemp()
+        write_inputs(cls.template)
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.template)
+
+    def alone(self, line):
+        return Result([ARGS.pluck], shlex.split(line), self.template)
+
+    def ranks(self, line, n, env=None):
+        return Result(LAUNCHER.line(n, env=env), shlex.split(line), self.template, LAUNCHER, env)
+
+
+class SameBytes(MpiCase):
+    def check(self, line, n, env=None):
+        expected, found = self.alone(line), self.ranks(line, n, env)
+        if n > 1 and line in REFUSED:
+            expected.code, expected.out, expected.messages = 2, b"", REFUSED[line]
+        if line == "--version":
+            found.out = found.out.split(b"MPI: ")[0]
+        return line, n, expected, found
+
+    def check_all(self, cases):
+        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+            for line, n, expected, found in pool.map(lambda case: self.check(*case), cases):
+                with self.subTest(line=line, ranks=n):
+                    self.assertEqual(expected, found)
+
+    def test_any_number_of_ranks_prints_the_bytes_of_one_process(self):
+        """Without --all each line has one number of ranks, and the next line another one."""
+        self.check_all([(line, n) for i, line in enumerate(LINES)
+                        for k, n in enumerate(ARGS.ranks)
+                        if ARGS.all or (i + k) % len(ARGS.ranks) == 0])
+
+    def test_nodes_change_nothing(self):
+        """One machine stands for several."""
+        most = max(ARGS.ranks)
+        self.check_all([(line, most, {"PLUCK_MPI_NODE_RANKS": str(n)}) for n in range(1, most)
+                        for line in LINES[n::1 if ARGS.all else 7]])
+
+    def test_random_seeds_are_the_same_for_all_ranks(self):
+        found = self.ranks("sample logits.npy --seed random --temperature 2", max(ARGS.ranks))
+        said = found.messages.decode().split()
+        self.assertEqual(said[:3], ["pluck", "sample:", "seed"])
+        expected = self.alone(f"sample logits.npy --seed {said[3]} --temperature 2")
+        self.assertEqual(expected.out, found.out)
+
+
+class WrongLauncher(MpiCase):
+    def test_processes_that_are_alone_are_refused(self):
+        for size, rank in (("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
+                           ("PMI_SIZE", "PMI_RANK"), ("SLURM_NTASKS", "SLURM_PROCID")):
+            for number in (0, 1):
+                env = {**environment(), size: "4", rank: str(number)}
+                if LAUNCHER.kind == ("MPICH" if size == "PMI_SIZE" else "Open MPI"):
+                    continue
+                done = subprocess.run([ARGS.pluck_mpi, "--version"], env=env, text=True,
+                                      capture_output=True, timeout=SECONDS)
+                said = done.stderr
+                self.assertEqual((done.returncode, done.stdout), (2, ""), said)
+                for word in (LAUNCHER.version, f"{size}=4") if number == 0 else ():
+                    self.assertIn(word, said)
+                self.assertEqual(said.count("\n"), 1 - number, said)
+
+
+def children_of(pid):
+    """All processes that it started, and those that these started."""
+    found = []
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid:
+            child = int(stat.parent.name)
+            found += [child, *children_of(child)]
+    return found
+
+
+def is_alive(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+class Killed(MpiCase):
+    """A run that takes long is killed in the middle."""
+    LINE = "sample logits.npy --seed 3 --draws 200000 -q -o out.txt"
+
+    def start(self, kill_seconds=None):
+        self.folder = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        shutil.copytree(self.template, self.folder, dirs_exist_ok=True)
+        # The launcher is the first of its own session, as in a terminal.
+        job = subprocess.Popen(LAUNCHER.line(max(ARGS.ranks), *shlex.split(self.LINE),
+                                             kill_seconds=kill_seconds),
+                               cwd=self.folder, env=environment(), stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               start_new_session=True)
+        self.wait_for(lambda: self.temporaries(), "the run has begun to write")
+        ranks = [p for p in children_of(job.pid) if self.name_of(p) == "pluck-mpi"]
+        self.assertEqual(len(ranks), max(ARGS.ranks))
+        return job, sorted(ranks)
+
+    @staticmethod
+    def name_of(pid):
+        path = pathlib.Path(f"/proc/{pid}/comm")
+        return path.read_text().strip()[:9] if path.exists() else ""
+
+    def temporaries(self):
+        return [p for p in self.folder.glob(".out.txt.*") if p.stat().st_size > 0]
+
+    def wait_for(self, condition, what):
+        end = time.monotonic() + SECONDS
+        while not condition():
+            self.assertLess(time.monotonic(), end, f"waited for: {what}")
+            time.sleep(.02)
+
+    def finish(self, job, ranks, leaves_temporary):
+        self.assertNotEqual(job.wait(SECONDS), 0)
+        self.wait_for(lambda: not any(map(is_alive, ranks)), "all ranks have ended")
+        self.assertFalse((self.folder / "out.txt").exists())
+        if not leaves_temporary:
+            self.assertEqual(self.temporaries(), [])
+
+    def test_an_interrupted_launcher_leaves_nothing(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(number):
+                # The second after which Open MPI's kills may be too short on a busy machine.
+                job, ranks = self.start(kill_seconds=4)
+                job.send_signal(number)
+                self.finish(job, ranks, False)
+
+    def test_a_killed_rank_ends_the_run(self):
+        for i in (0, -1):
+            with self.subTest(rank=i):
+                job, ranks = self.start()
+                os.kill(ranks[i], signal.SIGKILL)
+                self.finish(job, ranks, True)
+
+    def test_a_killed_launcher_ends_the_ranks(self):
+        job, ranks = self.start()
+        job.kill()
+        self.finish(job, ranks, True)
+
+
+def main():
+    global ARGS, LAUNCHER
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--pluck", required=True)
+    parser.add_argument("--pluck-mpi", required=True)
+    parser.add_argument("--ranks", default="1,2,3,4",
+                        type=lambda text: [int(n) for n in text.split(",")])
+    parser.add_argument("--all", action="store_true")
+    ARGS, rest = parser.parse_known_args()
+    ARGS.pluck, ARGS.pluck_mpi = (str(pathlib.Path(p).resolve())
+                                  for p in (ARGS.pluck, ARGS.pluck_mpi))
+    LAUNCHER = Launcher(ARGS.pluck_mpi)
+    unittest.main(module="__main__", argv=[sys.argv[0], *rest])
+
+
+if __name__ == "__main__":
+    main()
