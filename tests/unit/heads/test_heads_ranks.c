@@ -317,6 +317,7 @@ static pluck_status lonely_combine(void *user, pluck_tally *tally, pluck_error *
 {
     lonely *l = user;
     (void)pluck_tally_put(tally, NULL, 0, &l->n_kept, err);
+    free(l->kept);
     l->kept = malloc(l->n_kept);
     assert_non_null(l->kept);
     assert_int_equal(pluck_tally_put(tally, l->kept, l->n_kept, &l->n_kept, err), PLUCK_OK);
@@ -344,12 +345,10 @@ static void ranks_that_do_not_fit_together_are_noticed(void **state)
     ranks.user = &second;
     assert_int_equal(run(&c, &ranks, &out, &err), PLUCK_ERR_FORMAT);
     assert_non_null(strstr(err.message, "done twice"));
-    free(second.kept);
     /* Nobody asks the teacher. */
     c.job = &jobs[3];
     assert_int_equal(run(&c, &ranks, &out, &err), PLUCK_ERR_FORMAT);
     second.bytes = NULL;
-    free(second.kept);
     assert_int_equal(run(&c, &ranks, &out, &err), PLUCK_ERR_FORMAT);
     assert_non_null(strstr(err.message, "its examples from the other ranks are missing"));
     free(second.kept);
