@@ -67,12 +67,6 @@ bool ranks_writes(void)
     return run.mode == MODE_PEERS ? peers_write() : run.mode == MODE_MERGE;
 }
 
-uint64_t ranks_share(uint64_t n, uint32_t i, uint32_t n_parts)
-{
-    /* n i has 96 bits. With n = q n_parts + r it is q i n_parts + r i, and r i has 64. */
-    return n / n_parts * i + n % n_parts * i / n_parts;
-}
-
 /*
  * Which shard.
  */
@@ -489,8 +483,8 @@ static int start_pass(partial_pass *pass, uint64_t *first, uint64_t *end)
     int code = start_writing();
     if (code != EXIT_DONE)
         return code;
-    pass->first = ranks_share(n, run.head.shard, run.head.count);
-    pass->end = ranks_share(n, run.head.shard + 1, run.head.count);
+    pass->first = plk_share_first(n, run.head.shard, run.head.count);
+    pass->end = plk_share_first(n, run.head.shard + 1, run.head.count);
     partial_write_pass(&run.writer, pass);
     uint64_t from = pass->first > pass->n_before ? pass->first - pass->n_before : 0;
     uint64_t to = pass->end > pass->n_before ? pass->end - pass->n_before : 0;
@@ -573,8 +567,8 @@ uint64_t ranks_count(uint64_t n)
 {
     if (run.mode != MODE_SHARD)
         return run.mode == MODE_PEERS ? n : 0;
-    return ranks_share(n, run.head.shard + 1, run.head.count) -
-           ranks_share(n, run.head.shard, run.head.count);
+    return plk_share_first(n, run.head.shard + 1, run.head.count) -
+           plk_share_first(n, run.head.shard, run.head.count);
 }
 
 int ranks_pass(const row_pass *pass)

@@ -84,9 +84,6 @@ int ranks_end(int code);
 struct partial;
 void ranks_merge(struct partial *const *partials, size_t n, const char *plan_out);
 
-/* First row of part i of n_parts of n rows: floor(n i / n_parts). */
-uint64_t ranks_share(uint64_t n, uint32_t i, uint32_t n_parts);
-
 /*
  * For processes that hand their results to others.
  */

@@ -4,6 +4,7 @@
  * The files say which command line they are of. It is run again, here, with their results in the
  * place of its rows. Before that the files are compared: they must be of one run, and all of it.
  */
+#include "base/tally.h"
 #include "partial.h"
 #include "run_files.h"
 #include "run_ranks.h"
@@ -69,8 +70,8 @@ static int check_run(const partial *p, const partial *first)
         uint64_t n = a->n_before + a->n_items + a->n_after;
         is_same = a->number == b->number && a->n_before == b->n_before &&
                   a->n_items == b->n_items && a->n_after == b->n_after &&
-                  a->first == ranks_share(n, p->head.shard, p->head.count) &&
-                  a->end == ranks_share(n, p->head.shard + 1, p->head.count);
+                  a->first == plk_share_first(n, p->head.shard, p->head.count) &&
+                  a->end == plk_share_first(n, p->head.shard + 1, p->head.count);
     }
     return is_same ? EXIT_DONE
                    : complain(EXIT_DATA, "%s: has not the passes and rows of shard %u of %u",
@@ -146,8 +147,8 @@ static int check_missing(const merge *m)
         snprintf(item, sizeof item, "%zu", shard);
         list_item(shards, i, n_missing, item);
         snprintf(item, sizeof item, "%llu:%llu",
-                 (unsigned long long)ranks_share(n, (uint32_t)shard, count),
-                 (unsigned long long)ranks_share(n, (uint32_t)shard + 1, count));
+                 (unsigned long long)plk_share_first(n, shard, count),
+                 (unsigned long long)plk_share_first(n, shard + 1, count));
         list_item(rows, i, n_missing, item);
         i++;
     }

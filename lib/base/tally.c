@@ -482,6 +482,7 @@ pluck_status pluck_tally_merge(pluck_tally *tally, const void *bytes, size_t n_b
 
 uint64_t plk_share_first(uint64_t n, uint64_t i, uint64_t n_shares)
 {
+    /* n i may have 96 bits. With n = q n_shares + r it is q i n_shares + r i, and r i has 64. */
     return n / n_shares * i + n % n_shares * i / n_shares;
 }
 
