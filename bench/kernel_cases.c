@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N_KERNELS = 32 };
+enum { N_KERNELS = 33 };
 _Static_assert(sizeof(plk_kernels) - offsetof(plk_kernels, scan_f32) == N_KERNELS * sizeof(void *),
                "plk_kernels has changed: give each kernel a case here, then adapt N_KERNELS");
 
@@ -97,6 +97,14 @@ static void run_max(const plk_kernels *kernels, const kernel_input *in, kernel_o
 {
     out->n_values = 1;
     out->values[0] = kernels->max(in->f32, in->n / PLK_BLOCK);
+}
+
+static void run_find_max(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
+{
+    uint32_t place;
+    out->n_values = 1;
+    out->values[0] = kernels->find_max(in->f32, in->n / PLK_BLOCK, &place);
+    out->result = place;
 }
 
 static void run_exp_values(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
@@ -234,9 +242,12 @@ static void run_bend(const plk_kernels *kernels, const kernel_input *in, kernel_
 
 static void run_race_bounds(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
 {
-    plk_noise noise = {{7, 0}, {1, 0}};
+    plk_race_terms terms = {
+        .noise = {{7, 0}, {1, 0}}, .origin = in->largest, .rate = 1.0f, .share = 1.0f};
     out->n_values = in->n;
-    kernels->race_bounds(&noise, 1, 0, in->n / PLK_BLOCK, 0.0f, 1.0f, in->weights, out->values);
+    out->n_ids = in->n / 4; /* the bits of floats */
+    kernels->race_bounds(&terms, 1, 0, in->n / PLK_BLOCK, in->f32, out->values,
+                         (float *)(void *)out->ids);
 }
 
 static void run_exp_both(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
@@ -274,6 +285,7 @@ static const kernel_case cases[] = {
     {"widen_f16", 6, run_widen_f16},
     {"widen_bf16", 6, run_widen_bf16},
     {"max", 4, run_max},
+    {"find_max", 4, run_find_max},
     {"exp_values", 8, run_exp_values},
     {"exp_sums", 4 + 8.0 / PLK_BLOCK, run_exp_sums},
     {"exp_block", 8 + 8.0 / PLK_BLOCK, run_exp_block},

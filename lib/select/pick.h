@@ -42,15 +42,19 @@ uint32_t plk_view_pick_nucleus(const plk_view *dense, plk_view *view, pluck_pcg6
  * A draw as an exponential race (race.c), for views with is_race; the functions above call these.
  */
 
-/* The token that arrives first. score is scale * logit - ln of its noise, which is largest for it;
- * is_there is false if all tokens are excluded. */
+/* The token that arrives first: that with the largest score h + l, where h = scale * logit and l =
+ * -ln of its noise. is_there is false if all tokens are excluded. */
 typedef struct plk_arrival {
     bool is_there;
     uint32_t token;
-    double score;
+    double h, l;
 } plk_arrival;
 
 plk_arrival plk_view_race(const plk_view *view, const uint32_t *excluded, uint32_t n_excluded);
+
+/* Whether a has the larger score as a real number, or the same and the lower token. The first of
+ * all parts of a vocabulary is the first of the whole. */
+bool plk_arrival_is_before(const plk_arrival *a, const plk_arrival *b);
 
 /* The first to arrive in the nucleus that is deferred in dense; view is a copy of it, as for
  * plk_view_pick_nucleus(). */

@@ -16,235 +16,253 @@
  * double, l = -ln E rounded to double, then the lower token. That order needs no common origin, so
  * that winners of parts of a vocabulary can be compared.
  *
- * Lazily: the kernels bound every block's earliest arrival from below without a logarithm. The
- * block with the least bound races first, then those whose bound is below the best arrival so far.
- * In a block only tokens race whose own bound is. Exponentials are floats, so bounds keep a margin
- * of 2^-14, which is above twice their error: 2^-24 of an exponent of at most 87, that is 2^-17.
- * A token 46 nats below the best cannot win, since E is in [2^-59, 38]: that exponentials below
- * 2^-125 are 0 has no effect.
+ * Lazily: the kernels bound every block's best score from above without a logarithm. The block with
+ * the largest bound races first, and so on until no bound reaches the best score so far. What a
+ * token needs in order to win is then a number that its logit is compared with.
+ *
+ * Bounds and the limit are logarithms to the base 2 of scores, relative to the largest logit. E is
+ * in [2^-59, 38], so that only logits within 65 of the largest can win; there the floats of bounds
+ * are within 2^-15, and the limit keeps twice that as a margin. Further down, which matters only
+ * where the best tokens are excluded, their error is below 2^-22 of their magnitude.
  */
 #include "select/pick.h"
 
 #include "base/scalar_math.h"
 #include "select/keep.h"
-#include "select/mass.h"
 #include "simd/philox.h"
 
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
-enum { MAX_SORTED = 10 }; /* blocks that race in the order of their bounds, after the first */
-enum { BLOCK_HIGH = 0, BLOCK_LOW = 1, TOKEN_HIGH = 3, TOKEN_LOW = 4 };
+enum { BLOCK_HIGH = 0, BLOCK_LOW = 1, TOKEN_HIGH = 3, TOKEN_LOW = 4 }; /* purposes of words */
 
-static const float margin = 1.0f + 0x1p-14f;
-static const float NEAR = 3.0f;
+enum { COLUMNS = 16 }; /* in which the bounds of 64 blocks lie for race_bounds() */
+
+static const double log2_e = 0x1.71547652b82fep+0;
 
 typedef struct race {
     const plk_view *view;
     const uint32_t *excluded; /* tokens that do not run */
     uint32_t n_excluded;
     double scale; /* beyond 1e200 only the order of the logits matters, and h stays finite */
-    float limit;  /* no later arrival can win */
-    bool has_winner;
-    uint32_t token;
-    double h, l;
+    double rate;  /* scale / ln 2 */
+    double limit; /* a lower score cannot win */
+    plk_arrival best;
 } race;
 
 /* The noise of a block: its minimum, and the token that has it. */
 typedef struct block_noise {
-    uint32_t block; /* UINT32_MAX: none yet */
-    double least;
-    uint32_t first; /* the token */
+    uint32_t block;
+    uint32_t high, low; /* the words of u */
+    double least;       /* a little less than the minimum */
 } block_noise;
 
-static block_noise noise_of_block(const plk_noise *noise, uint32_t block)
+/* -ln u is at least this, whatever the low word is: with u < 1 - v, it is above v + v^2 / 2. */
+static double least_exponential(uint32_t high)
 {
-    uint32_t high = plk_noise_word(noise, BLOCK_HIGH, block);
-    uint32_t low = plk_noise_word(noise, BLOCK_LOW, block);
+    double v = (double)(UINT32_MAX - high) * 0x1p-32;
+    return v * (1.0 + 0.5 * v);
+}
+
+static block_noise noise_of_block(const race *r, uint32_t block)
+{
+    uint32_t high = plk_noise_word(&r->view->noise, BLOCK_HIGH, block);
     return (block_noise){.block = block,
-                         .least = plk_noise_exponential(high, low) / PLK_BLOCK,
-                         .first = block * PLK_BLOCK + low % PLK_BLOCK};
+                         .high = high,
+                         .low = plk_noise_word(&r->view->noise, BLOCK_LOW, block),
+                         .least = least_exponential(high) / PLK_BLOCK};
 }
 
-/* Whether h + l comes before the winner: sums without error (D. E. Knuth's TwoSum) are compared
- * first by the rounded sum, then by what rounding left. */
-static bool is_ahead(const race *r, double h, double l, uint32_t token)
+static double exact_least(const block_noise *noise)
 {
-    double own = h + l, own_part = own - h;
-    double own_rest = (h - (own - own_part)) + (l - own_part);
-    double best = r->h + r->l, best_part = best - r->h;
-    double best_rest = (r->h - (best - best_part)) + (r->l - best_part);
-    if (own != best)
-        return own > best;
-    return own_rest != best_rest ? own_rest > best_rest : token < r->token;
+    return plk_noise_exponential(noise->high, noise->low) / PLK_BLOCK;
 }
 
-/* e is the token's exponential, above 0. */
-static void enter(race *r, uint32_t token, float stored, double noise, float e)
+/* h + l without error (D. E. Knuth's TwoSum): the rounded sum, and what rounding left. */
+static double score_of(const plk_arrival *a, double *rest)
+{
+    double sum = a->h + a->l, part = sum - a->h;
+    *rest = (a->h - (sum - part)) + (a->l - part);
+    return sum;
+}
+
+bool plk_arrival_is_before(const plk_arrival *a, const plk_arrival *b)
+{
+    double rest_a, rest_b;
+    double a_score = score_of(a, &rest_a), b_score = score_of(b, &rest_b);
+    if (!a->is_there || !b->is_there)
+        return a->is_there;
+    if (a_score != b_score)
+        return a_score > b_score;
+    return rest_a != rest_b ? rest_a > rest_b : a->token < b->token;
+}
+
+static void enter(race *r, uint32_t token, float stored, double noise)
 {
     for (uint32_t i = 0; i < r->n_excluded; i++)
         if (r->excluded[i] == token)
             return;
-    double h = r->scale * (double)stored, l = -plk_log(noise);
-    if (r->has_winner && !is_ahead(r, h, l, token))
+    plk_arrival a = {true, token, r->scale * (double)stored, -plk_log(noise)};
+    if (!plk_arrival_is_before(&a, &r->best))
         return;
-    r->has_winner = true;
-    r->token = token;
-    r->h = h;
-    r->l = l;
-    float arrival = (float)noise / e * margin;
-    r->limit = arrival < r->limit ? arrival : r->limit;
+    double score = r->rate * ((double)stored - (double)r->view->max) + a.l * log2_e;
+    r->limit = score - (0x1p-14 + fabs(score) * 0x1p-21);
+    r->best = a;
 }
 
-/* Enters the token unless its noise is too large. Most are told by the high word alone: with u <
- * 1 - v, -ln u is above v + v^2 / 2. */
-static void try_token(race *r, uint32_t token, float stored, float e, const block_noise *block)
+/* log2 of x > 0 from its bits, with the exponent before the point: at most 0.087 too low, because
+ * log2(1 + m) >= m. */
+static double exponent_of(double x)
 {
-    const plk_noise *noise = &r->view->noise;
-    double limit = (double)r->limit * (double)e;
-    if (block->least > limit)
-        return;
-    if (token == block->first) {
-        enter(r, token, stored, block->least, e);
-        return;
-    }
-    uint32_t high = plk_noise_word(noise, TOKEN_HIGH, token);
-    double v = (double)(UINT32_MAX - high) * 0x1p-32;
-    if (block->least + v * (1.0 + 0.5 * v) > limit)
-        return;
-    uint32_t low = plk_noise_word(noise, TOKEN_LOW, token);
-    enter(r, token, stored, block->least + plk_noise_exponential(high, low), e);
+    int64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (double)bits * 0x1p-52 - 1023.0;
 }
 
-/* Few tokens of a block can win even with the least noise of the block; they are found by their
- * exponentials. If they are many, bounds of their own noise find those that can. */
-static void race_block(race *r, uint32_t block)
+/* False if a token loses with this stored logit and noise, and with any larger noise. */
+static bool can_win(const race *r, float stored, double noise)
 {
-    enum { FEW = 3 };
-    const plk_view *view = r->view;
-    const plk_noise *noise = &view->noise;
-    float buffer[PLK_BLOCK], e[PLK_BLOCK], bounds[PLK_BLOCK], found[PLK_BLOCK + PLK_SLACK];
+    return r->rate * ((double)stored - (double)r->view->max) - exponent_of(noise) > r->limit;
+}
+
+/* The least stored logit for which can_win() is true, or a little less. */
+static float least_to_win(const race *r, double noise)
+{
+    double least = (double)r->view->max + (r->limit + exponent_of(noise)) / r->rate;
+    least -= fabs(least) * 0x1p-22;
+    if (least > (double)FLT_MAX)
+        return INFINITY;
+    return least > -(double)FLT_MAX ? (float)least : -FLT_MAX;
+}
+
+/* A token that does not have the least noise of its block. */
+static void try_other(race *r, uint32_t token, float stored, const block_noise *noise)
+{
+    const plk_noise *words = &r->view->noise;
+    uint32_t high = plk_noise_word(words, TOKEN_HIGH, token);
+    if (!can_win(r, stored, noise->least + least_exponential(high)))
+        return;
+    uint32_t low = plk_noise_word(words, TOKEN_LOW, token);
+    enter(r, token, stored, exact_least(noise) + plk_noise_exponential(high, low));
+}
+
+static plk_race_terms terms_with(const race *r, double base, double share)
+{
+    return (plk_race_terms){.noise = r->view->noise,
+                            .origin = r->view->max,
+                            .rate = (float)(r->rate < (double)FLT_MAX ? r->rate : (double)FLT_MAX),
+                            .base = (float)base,
+                            .share = (float)share};
+}
+
+/* The tokens x of a block that could win with its least noise. If they are many, bounds of their
+ * own noise find those that can. */
+static void race_others(race *r, const float *x, const block_noise *noise)
+{
+    enum { FEW = 6 };
+    const plk_kernels *kernels = r->view->kernels;
+    float bounds[PLK_BLOCK], found[PLK_BLOCK + PLK_SLACK];
     uint32_t ids[PLK_BLOCK + PLK_SLACK];
-    const float *x = plk_view_block(view, block, buffer);
-    block_noise of_block = noise_of_block(noise, block);
-    float least = (float)of_block.least * (1.0f - 0x1p-20f);
-    plk_view_exp_values(view, x, 1, e);
-    float smallest = least / r->limit;
-    smallest = smallest > FLT_MIN ? smallest : FLT_MIN;
-    size_t n = view->kernels->gather(e, PLK_BLOCK, smallest, INFINITY, 0, ids, found);
-    if (n > FEW) {
-        uint32_t first = of_block.first % PLK_BLOCK;
-        view->kernels->race_bounds(noise, TOKEN_HIGH, block, 1, least, 1.0f, e, bounds);
-        bounds[first] = -least / (e[first] > FLT_MIN ? e[first] : FLT_MIN);
-        float limit = r->limit < FLT_MAX ? r->limit : FLT_MAX;
-        n = view->kernels->gather(bounds, PLK_BLOCK, -limit, INFINITY, 0, ids, found);
+    float least = least_to_win(r, noise->least);
+    size_t n = kernels->gather(x, PLK_BLOCK, least, INFINITY, 0, ids, found);
+    if (n > FEW && r->limit > -(double)FLT_MAX) {
+        plk_race_terms terms = terms_with(r, noise->least, 1.0);
+        kernels->race_bounds(&terms, TOKEN_HIGH, noise->block, 1, x, bounds, found);
+        n = kernels->gather(bounds, PLK_BLOCK, (float)r->limit, INFINITY, 0, ids, found);
     }
     for (size_t i = 0; i < n; i++) {
-        uint32_t token = block * PLK_BLOCK + ids[i];
-        float of_token = e[ids[i]];
-        if (of_token > 0.0f)
-            try_token(r, token, plk_float_at(x, ids[i]), of_token, &of_block);
+        uint32_t place = ids[i];
+        if (place != noise->low % PLK_BLOCK)
+            try_other(r, noise->block * PLK_BLOCK + place, plk_float_at(x, place), noise);
     }
 }
 
-/* Drops the blocks whose bound is behind the limit, and puts the best one last. Returns how many
- * are left. */
-static uint32_t bring_last(const race *r, uint32_t *blocks, float *bounds, uint32_t n)
+static void race_block(race *r, uint32_t block)
 {
-    uint32_t n_left = 0, best = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        if (bounds[i] < -r->limit)
-            continue;
-        bounds[n_left] = bounds[i];
-        blocks[n_left] = blocks[i];
-        best = bounds[n_left] > bounds[best] ? n_left : best;
-        n_left++;
-    }
-    if (n_left == 0)
-        return 0;
-    uint32_t block = blocks[best];
-    float bound = bounds[best];
-    blocks[best] = blocks[n_left - 1];
-    bounds[best] = bounds[n_left - 1];
-    blocks[n_left - 1] = block;
-    bounds[n_left - 1] = bound;
-    return n_left;
+    float buffer[PLK_BLOCK];
+    const float *x = plk_view_block(r->view, block, buffer);
+    block_noise noise = noise_of_block(r, block);
+    uint32_t j = noise.low % PLK_BLOCK;
+    float stored = plk_float_at(x, j);
+    if (can_win(r, stored, noise.least))
+        enter(r, block * PLK_BLOCK + j, stored, exact_least(&noise));
+    race_others(r, x, &noise);
 }
 
-/* The blocks whose bound is in [low, high), the best first. */
-static void race_between(race *r, const float *bounds, float low, float high)
-{
-    plk_scratch *w = r->view->scratch;
-    uint32_t n = (uint32_t)r->view->kernels->gather(bounds, w->n_blocks, low, high, 0, w->block_ids,
-                                                    w->block_spare);
-    for (uint32_t i = 0; n > 0; i++) {
-        if (i < MAX_SORTED)
-            n = bring_last(r, w->block_ids, w->block_spare, n);
-        if (n > 0 && w->block_spare[--n] >= -r->limit)
-            race_block(r, w->block_ids[n]);
-    }
-}
-
+/* Blocks by their bounds, the best first. tops holds the largest bound of every four. */
 static void race_dense(race *r)
 {
     const plk_view *view = r->view;
     plk_scratch *w = view->scratch;
-    uint32_t n_groups = (w->n_blocks + PLK_BLOCK - 1) / PLK_BLOCK;
-    float *bounds = w->weights;
-    plk_view_exp_values(view, w->block_max, n_groups, bounds);
-    view->kernels->race_bounds(&view->noise, BLOCK_HIGH, 0, n_groups, 0.0f, 1.0f / PLK_BLOCK,
-                               bounds, bounds);
-    /* The best bounds first: when their blocks have raced, the limit leaves few of the others. */
-    float best = view->kernels->max(bounds, n_groups);
-    float near = best * NEAR;
-    race_between(r, bounds, near, INFINITY);
-    race_between(r, bounds, r->limit < FLT_MAX ? -r->limit : -FLT_MAX, near);
-}
-
-/* The candidates of one block of a compact view that may win. */
-static void race_candidates(race *r, uint32_t first, block_noise *of_block)
-{
-    const plk_view *view = r->view;
-    float buffer[PLK_BLOCK], e[PLK_BLOCK];
-    const float *x = plk_view_block(view, first / PLK_BLOCK, buffer);
-    plk_view_exp_values(view, x, 1, e);
-    for (uint32_t i = 0; i < PLK_BLOCK && first + i < view->n; i++) {
-        uint32_t token = view->scratch->ids[first + i];
-        if (e[i] <= 0.0f)
-            continue;
-        if (token / PLK_BLOCK != of_block->block)
-            *of_block = noise_of_block(&view->noise, token / PLK_BLOCK);
-        try_token(r, token, plk_float_at(x, i), e[i], of_block);
+    uint32_t n_groups = (w->n_blocks + PLK_BLOCK - 1) / PLK_BLOCK, n_tops = n_groups * COLUMNS;
+    float *bounds = w->weights, *tops = w->block_spare;
+    plk_race_terms terms = terms_with(r, 0.0, 1.0 / PLK_BLOCK);
+    view->kernels->race_bounds(&terms, BLOCK_HIGH, 0, n_groups, w->block_max, bounds, tops);
+    for (; n_tops % PLK_BLOCK != 0; n_tops++)
+        tops[n_tops] = -INFINITY;
+    for (;;) {
+        uint32_t top;
+        float bound = view->kernels->find_max(tops, n_tops / PLK_BLOCK, &top);
+        if (bound == -INFINITY || (double)bound < r->limit)
+            return;
+        uint32_t place = top / COLUMNS * PLK_BLOCK + top % COLUMNS, block = place;
+        while (bounds[block] < bound)
+            block += COLUMNS;
+        bounds[block] = tops[top] = -INFINITY;
+        for (uint32_t i = place; i < place + PLK_BLOCK; i += COLUMNS)
+            tops[top] = bounds[i] > tops[top] ? bounds[i] : tops[top];
+        if (w->block_max[block] > -INFINITY)
+            race_block(r, block);
     }
 }
 
-/* The block with the best candidate goes first, so that most others need no noise of their own. */
+/* Some survivors of a compact view. */
+static void race_survivors(race *r, uint32_t begin, uint32_t end)
+{
+    const plk_scratch *w = r->view->scratch;
+    block_noise noise = {.block = UINT32_MAX};
+    float least = -FLT_MAX;
+    for (uint32_t i = begin; i < end; i++) {
+        uint32_t token = w->ids[i], place = token % PLK_BLOCK;
+        float stored = w->values[i];
+        if (token / PLK_BLOCK != noise.block) {
+            noise = noise_of_block(r, token / PLK_BLOCK);
+            least = least_to_win(r, noise.least);
+        }
+        if (stored < least)
+            continue;
+        if (place == noise.low % PLK_BLOCK)
+            enter(r, token, stored, exact_least(&noise));
+        else
+            try_other(r, token, stored, &noise);
+    }
+}
+
+/* The best survivor goes first, so that most others need no noise of their own. */
 static void race_compact(race *r)
 {
     const plk_view *view = r->view;
-    block_noise of_block = {.block = UINT32_MAX};
-    uint32_t best = 0;
-    while (view->scratch->values[best] < view->max)
-        best++;
-    best -= best % PLK_BLOCK;
-    race_candidates(r, best, &of_block);
-    for (uint32_t first = 0; first < view->n; first += PLK_BLOCK)
-        if (first != best)
-            race_candidates(r, first, &of_block);
+    uint32_t best;
+    view->kernels->find_max(view->scratch->values, plk_view_n_blocks(view), &best);
+    race_survivors(r, best, best + 1);
+    race_survivors(r, 0, view->n);
 }
 
 plk_arrival plk_view_race(const plk_view *view, const uint32_t *excluded, uint32_t n_excluded)
 {
+    double scale = view->scale < 1e200 ? view->scale : 1e200;
     race r = {.view = view,
               .excluded = excluded,
               .n_excluded = n_excluded,
-              .scale = view->scale < 1e200 ? view->scale : 1e200,
-              .limit = INFINITY};
+              .scale = scale,
+              .rate = scale * log2_e,
+              .limit = -INFINITY};
     if (view->compact)
         race_compact(&r);
     else
         race_dense(&r);
-    return (plk_arrival){.is_there = r.has_winner, .token = r.token, .score = r.h + r.l};
+    return r.best;
 }
 
 /* Tokens arrive one after the other until one is in the nucleus. */

@@ -22,7 +22,7 @@ static size_t lay_out(plk_scratch *w, unsigned char *base)
 {
     size_t n_tokens = round_up(w->n_vocab, PLK_BLOCK) + PLK_SLACK;
     size_t n_maxima = round_up(w->n_blocks, PLK_BLOCK);
-    size_t n_listed = w->n_blocks + (size_t)PLK_SLACK;
+    size_t n_listed = round_up(w->n_blocks + (size_t)PLK_SLACK, PLK_BLOCK);
     size_t size = base ? (size_t)(ALIGNMENT - (uintptr_t)base % ALIGNMENT) % ALIGNMENT : 0;
     const struct {
         void *array;

@@ -25,7 +25,7 @@ typedef struct plk_scratch {
     float sums_max;      /* and what they are relative to */
     double unit_total;   /* the normaliser of the logits as they came at scale 1; 0: not known */
     uint32_t *block_ids; /* [n_blocks + PLK_SLACK] blocks that a selection visits */
-    float *block_spare;  /* [n_blocks + PLK_SLACK] */
+    float *block_spare;  /* [n_blocks + PLK_SLACK, to a whole block] */
     double *picks;       /* [PLK_PICKS_ARRAYS * as block_max] see pick_many.c */
 
     uint32_t *ids;    /* [padded n_vocab + PLK_SLACK] candidates of a compact view */

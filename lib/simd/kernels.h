@@ -65,6 +65,14 @@ typedef struct plk_noise {
     uint32_t key[2], position[2]; /* low halves first */
 } plk_noise;
 
+/* What scores in a race are made of: rate * (x - origin) - log2(base + share * E), with the noise's
+ * E; rate, base, share >= 0. */
+typedef struct plk_race_terms {
+    plk_noise noise;
+    float origin, rate;
+    float base, share;
+} plk_race_terms;
+
 /*
  * What adaptive_p makes of a probability p = w / total: with d = abs(p - aim) / 0.3, y = 5 - ((10
  * d) d) / (1 + d), each operation rounded to double, and y as the nearest float. 0 <= w <= total,
@@ -173,13 +181,17 @@ typedef struct plk_kernels {
     size_t (*find_last)(const int32_t *x, size_t n, int32_t value, uint64_t *bits);
 
     /*
-     * Lower bounds, negated, of arrival times in an exponential race: bounds[i] is at least
-     * -(base + scale E) / max(e[i], FLT_MIN), where E = -ln u for any u whose high word is that of
-     * place 64 first_block + i for this purpose (plk_noise_word()). base, scale, e[i] >= 0; bounds
-     * may be e. Where base is 0, a bound may be 0.
+     * Bounds of scores in a race, as logarithms to the base 2: bounds[i] + 2^-15 is at least rate *
+     * (x[i] - origin) - log2(base + share * E), where E = -ln u for any u whose high word is that
+     * of place 64 first_block + i for this purpose (plk_noise_word()); wherever that is above -100.
+     * tops[16 b + i], i < 16: the largest of the bounds i, i + 16, i + 32 and i + 48 of block b.
+     * x[i] <= origin; bounds may be x.
      */
-    void (*race_bounds)(const plk_noise *noise, uint32_t purpose, uint32_t first_block,
-                        size_t n_blocks, float base, float scale, const float *e, float *bounds);
+    void (*race_bounds)(const plk_race_terms *terms, uint32_t purpose, uint32_t first_block,
+                        size_t n_blocks, const float *x, float *bounds, float *tops);
+
+    /* max, and the first place that has it. */
+    float (*find_max)(const float *x, size_t n_blocks, uint32_t *place);
 
     /* How many of 64 * n_blocks values are >= threshold. */
     size_t (*count)(const float *x, size_t n_blocks, float threshold);

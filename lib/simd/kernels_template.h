@@ -35,9 +35,10 @@
  *   lanes_mask(u, first, a)     -inf in these lanes, else a
  *   lanes_largest(a)            the largest lane, none of which is NaN
  *   lane_words                  16 integers of 32 bits
- *   words_set(w), words_count(w): w, or w + i, in lane i; words_xor(a, b)
+ *   words_set(w), words_count(w): w, or w + i, in lane i; words_xor(a, b, c): of all three
  *   words_mul(a, m, h)          the low halves of a * m; *h: the high halves
- *   words_unit(a)               a / 2^32, rounded down to a multiple of 2^-24
+ *   words_rest(a)               the high 24 bits of UINT32_MAX - a, as a number
+ *   lanes_bits(a)               the bits of a >= 0 as an integer, rounded to float
  *   LANES_FOLDS                 how many blocks' sums are finished together
  *   lanes_fold(p, v)            LANES_FOLDS doubles to p from as many lanes at v: the lanes of each
  *                               as doubles, lane j += lane j + 8, then + 4, + 2, + 1
@@ -463,7 +464,8 @@ static void widen_bf16(const void *x, size_t n, float *out)
     widen(x, n, out, lanes_load_bf16);
 }
 
-static float max_value(const float *x, size_t n_blocks)
+/* The largest of each lane. */
+LANES_INLINE lanes max_of_lanes(const float *x, size_t n_blocks)
 {
     lanes m[LANES_A_BLOCK];
     for (size_t i = 0; i < LANES_A_BLOCK; i++)
@@ -472,13 +474,35 @@ static float max_value(const float *x, size_t n_blocks)
         for (size_t i = 0; i < LANES_A_BLOCK; i++)
             m[i] = lanes_max(m[i], lanes_load(x + b * PLK_BLOCK + i * LANES));
     }
+    return lanes_max(lanes_max(m[0], m[1]), lanes_max(m[2], m[3]));
+}
+
+static float max_value(const float *x, size_t n_blocks)
+{
     row rows[LANES_ROWS];
     float maxima[LANES_ROWS];
     rows_maxima top = rows_lowest();
+    const lanes m = max_of_lanes(x, n_blocks);
     for (size_t i = 0; i < LANES_ROWS; i++)
-        rows[i] = row_of(lanes_max(lanes_max(m[0], m[1]), lanes_max(m[2], m[3])));
+        rows[i] = row_of(m);
     rows_store(maxima, rows_max(rows), &top);
     return maxima[0];
+}
+
+static float find_max(const float *x, size_t n_blocks, uint32_t *place)
+{
+    const float max = lanes_largest(max_of_lanes(x, n_blocks));
+    const lanes all = lanes_set(max);
+    uint64_t bits = 0;
+    size_t b = 0;
+    for (; bits == 0; b++) {
+        for (size_t i = 0; i < LANES_A_BLOCK; i++) {
+            lanes v = lanes_load(x + b * PLK_BLOCK + i * LANES);
+            bits |= (uint64_t)flags_bits(flags_at_least(v, all)) << (i * LANES);
+        }
+    }
+    *place = (uint32_t)((b - 1) * PLK_BLOCK + bits_count(~bits & (bits - 1)));
+    return max;
 }
 
 /*
@@ -608,58 +632,10 @@ static size_t count(const float *x, size_t n_blocks, float threshold)
     return n;
 }
 
-/*
- * Philox4x32-10 in each lane (J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel random
- * numbers: as easy as 1, 2, 3", SC 2011); out[k] is word k of each lane's counter.
- */
-LANES_INLINE void philox(const plk_noise *noise, uint32_t purpose, uint32_t first, lane_words *out)
-{
-    uint32_t key0 = noise->key[0], key1 = noise->key[1];
-    lane_words c0 = words_count(first), c1 = words_set(noise->position[0]);
-    lane_words c2 = words_set(noise->position[1]), c3 = words_set(purpose);
-    for (int round = 0; round < 10; round++) {
-        lane_words high0, high1;
-        lane_words low0 = words_mul(c0, PLK_PHILOX_M0, &high0);
-        lane_words low1 = words_mul(c2, PLK_PHILOX_M1, &high1);
-        c0 = words_xor(words_xor(high1, c1), words_set(key0));
-        c2 = words_xor(words_xor(high0, c3), words_set(key1));
-        c1 = low1;
-        c3 = low0;
-        key0 += PLK_PHILOX_W0;
-        key1 += PLK_PHILOX_W1;
-    }
-    out[0] = c0;
-    out[1] = c1;
-    out[2] = c2;
-    out[3] = c3;
-}
-
-/*
- * With u < 1 - v, v = 1 - (w + 1) / 2^32 from the complement of the word w, -ln u is above
- * v + v^2 / 2 + v^3 / 3, the first terms of -ln(1 - v). The last factor covers all roundings.
- */
-static void race_bounds(const plk_noise *noise, uint32_t purpose, uint32_t first_block,
-                        size_t n_blocks, float base, float scale, const float *e, float *bounds)
-{
-    const float shrink = 1.0f - 0x1p-20f;
-    for (size_t b = 0; b < n_blocks; b++) {
-        lane_words w[LANES_A_BLOCK];
-        philox(noise, purpose, (first_block + (uint32_t)b) * LANES, w);
-        for (size_t k = 0; k < LANES_A_BLOCK; k++) {
-            const size_t at = b * PLK_BLOCK + k * LANES;
-            lanes v = words_unit(words_xor(w[k], words_set(UINT32_MAX)));
-            lanes p = lanes_fma(v, lanes_set(1.0f / 3.0f), lanes_set(0.5f));
-            p = lanes_mul(v, lanes_fma(v, p, lanes_set(1.0f)));
-            lanes least = lanes_fma(p, lanes_set(scale), lanes_set(base));
-            lanes weight = lanes_max(lanes_load(e + at), lanes_set(FLT_MIN));
-            lanes_store(bounds + at, lanes_div(lanes_mul(least, lanes_set(-shrink)), weight));
-        }
-    }
-}
-
 #include "simd/dot_template.h"
 #include "simd/map_template.h"
 #include "simd/mask_template.h"
+#include "simd/race_template.h"
 
 #define PLK_KERNELS_TABLE(isa_value, isa_name)                                                     \
     {                                                                                              \
@@ -673,8 +649,8 @@ static void race_bounds(const plk_noise *noise, uint32_t purpose, uint32_t first
         .gather_blocks = gather_blocks, .gather_masked = gather_masked,                            \
         .mask_values = mask_values, .copy_items = copy_items, .find_last = find_last,              \
         .count = count, .count_masked = count_masked, .dot_f32 = dot_f32, .dot_f16 = dot_f16,      \
-        .dot_bf16 = dot_bf16, .bend = bend, .race_bounds = race_bounds, .exp_both = exp_both,      \
-        .prefer = prefer                                                                           \
+        .dot_bf16 = dot_bf16, .bend = bend, .race_bounds = race_bounds, .find_max = find_max,      \
+        .exp_both = exp_both, .prefer = prefer                                                     \
     }
 
 #endif

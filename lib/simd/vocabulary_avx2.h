@@ -274,49 +274,59 @@ LANES_INLINE lanes lanes_scale(flags f, lanes a, lanes shifted)
                       (lanes){scale_eight(a.low, shifted.low), scale_eight(a.high, shifted.high)});
 }
 
+/* The words of even and odd lanes of the low and the high eight, in the low halves of 64 bits; the
+ * high halves are of no account. So products need no packing. */
 typedef struct lane_words {
-    __m256i low, high;
+    __m256i q[4];
 } lane_words;
 
 LANES_INLINE lane_words words_set(uint32_t w)
 {
-    return (lane_words){_mm256_set1_epi32((int)w), _mm256_set1_epi32((int)w)};
+    __m256i all = _mm256_set1_epi32((int)w);
+    return (lane_words){{all, all, all, all}};
 }
 
 LANES_INLINE lane_words words_count(uint32_t first)
 {
-    __m256i low =
-        _mm256_add_epi32(_mm256_set1_epi32((int)first), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-    return (lane_words){low, _mm256_add_epi32(low, _mm256_set1_epi32(8))};
+    __m256i even = _mm256_add_epi32(_mm256_set1_epi64x(first), _mm256_setr_epi64x(0, 2, 4, 6));
+    __m256i high = _mm256_add_epi32(even, _mm256_set1_epi64x(8)), one = _mm256_set1_epi64x(1);
+    return (lane_words){{even, _mm256_add_epi32(even, one), high, _mm256_add_epi32(high, one)}};
 }
 
-LANES_INLINE lane_words words_xor(lane_words a, lane_words b)
+LANES_INLINE lane_words words_xor(lane_words a, lane_words b, lane_words c)
 {
-    return (lane_words){_mm256_xor_si256(a.low, b.low), _mm256_xor_si256(a.high, b.high)};
-}
-
-LANES_INLINE __m256i mul_eight(__m256i a, __m256i m, __m256i *high)
-{
-    __m256i even = _mm256_mul_epu32(a, m), odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), m);
-    *high = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xAA);
-    return _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA);
+    for (int i = 0; i < 4; i++)
+        a.q[i] = _mm256_xor_si256(_mm256_xor_si256(a.q[i], b.q[i]), c.q[i]);
+    return a;
 }
 
 LANES_INLINE lane_words words_mul(lane_words a, uint32_t m, lane_words *high)
 {
     __m256i factor = _mm256_set1_epi32((int)m);
-    __m256i low = mul_eight(a.low, factor, &high->low);
-    return (lane_words){low, mul_eight(a.high, factor, &high->high)};
+    for (int i = 0; i < 4; i++) {
+        a.q[i] = _mm256_mul_epu32(a.q[i], factor);
+        high->q[i] = _mm256_srli_epi64(a.q[i], 32);
+    }
+    return a;
 }
 
-LANES_INLINE __m256 unit_eight(__m256i a)
+LANES_INLINE __m256 unit_eight(__m256i even, __m256i odd)
 {
-    return _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_srli_epi32(a, 8)), _mm256_set1_ps(0x1p-24f));
+    __m256i words = _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA);
+    words = _mm256_srli_epi32(_mm256_xor_si256(words, _mm256_set1_epi32(-1)), 8);
+    return _mm256_cvtepi32_ps(words);
 }
 
-LANES_INLINE lanes words_unit(lane_words a)
+/* The high 24 bits of the complement. */
+LANES_INLINE lanes words_rest(lane_words a)
 {
-    return (lanes){unit_eight(a.low), unit_eight(a.high)};
+    return (lanes){unit_eight(a.q[0], a.q[1]), unit_eight(a.q[2], a.q[3])};
+}
+
+LANES_INLINE lanes lanes_bits(lanes a)
+{
+    return (lanes){_mm256_cvtepi32_ps(_mm256_castps_si256(a.low)),
+                   _mm256_cvtepi32_ps(_mm256_castps_si256(a.high))};
 }
 
 enum { LANES_FOLDS = 4, LANES_ROWS = 4 };

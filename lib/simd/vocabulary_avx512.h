@@ -187,36 +187,49 @@ LANES_INLINE float lanes_largest(lanes a)
     return _mm512_reduce_max_ps(a);
 }
 
-typedef __m512i lane_words;
+/* The words of the even and of the odd lanes, in the low halves of 64 bits; the high halves are of
+ * no account. So products need no packing. */
+typedef struct lane_words {
+    __m512i even, odd;
+} lane_words;
 
 LANES_INLINE lane_words words_set(uint32_t w)
 {
-    return _mm512_set1_epi32((int)w);
+    return (lane_words){_mm512_set1_epi32((int)w), _mm512_set1_epi32((int)w)};
 }
 
 LANES_INLINE lane_words words_count(uint32_t first)
 {
-    return _mm512_add_epi32(
-        words_set(first), _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+    __m512i even =
+        _mm512_add_epi32(_mm512_set1_epi64(first), _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14));
+    return (lane_words){even, _mm512_add_epi32(even, _mm512_set1_epi64(1))};
 }
 
-LANES_INLINE lane_words words_xor(lane_words a, lane_words b)
+LANES_INLINE lane_words words_xor(lane_words a, lane_words b, lane_words c)
 {
-    return _mm512_xor_si512(a, b);
+    return (lane_words){_mm512_ternarylogic_epi64(a.even, b.even, c.even, 0x96),
+                        _mm512_ternarylogic_epi64(a.odd, b.odd, c.odd, 0x96)};
 }
 
 LANES_INLINE lane_words words_mul(lane_words a, uint32_t m, lane_words *high)
 {
-    __m512i even = _mm512_mul_epu32(a, words_set(m));
-    __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64(a, 32), words_set(m));
-    *high = _mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even, 32), odd);
-    return _mm512_mask_blend_epi32(0xAAAA, even, _mm512_slli_epi64(odd, 32));
+    __m512i factor = _mm512_set1_epi32((int)m);
+    lane_words low = {_mm512_mul_epu32(a.even, factor), _mm512_mul_epu32(a.odd, factor)};
+    *high = (lane_words){_mm512_srli_epi64(low.even, 32), _mm512_srli_epi64(low.odd, 32)};
+    return low;
 }
 
-LANES_INLINE lanes words_unit(lane_words a)
+/* The high 24 bits of the complement. */
+LANES_INLINE lanes words_rest(lane_words a)
 {
-    lanes high = _mm512_cvtepi32_ps(_mm512_srli_epi32(a, 8));
-    return _mm512_mul_ps(high, lanes_set(0x1p-24f));
+    __m512i words = _mm512_mask_blend_epi32(0xAAAA, a.even, _mm512_slli_epi64(a.odd, 32));
+    words = _mm512_srli_epi32(_mm512_xor_si512(words, _mm512_set1_epi32(-1)), 8);
+    return _mm512_cvtepi32_ps(words);
+}
+
+LANES_INLINE lanes lanes_bits(lanes a)
+{
+    return _mm512_cvtepi32_ps(_mm512_castps_si512(a));
 }
 
 enum { LANES_FOLDS = 8, LANES_ROWS = 16 };

@@ -261,10 +261,10 @@ LANES_INLINE lane_words words_count(uint32_t first)
     return result;
 }
 
-LANES_INLINE lane_words words_xor(lane_words a, lane_words b)
+LANES_INLINE lane_words words_xor(lane_words a, lane_words b, lane_words c)
 {
     for (int i = 0; i < 4; i++)
-        a.q[i] = veorq_u32(a.q[i], b.q[i]);
+        a.q[i] = veorq_u32(veorq_u32(a.q[i], b.q[i]), c.q[i]);
     return a;
 }
 
@@ -281,9 +281,15 @@ LANES_INLINE lane_words words_mul(lane_words a, uint32_t m, lane_words *high)
     return a;
 }
 
-LANES_INLINE lanes words_unit(lane_words a)
+/* The high 24 bits of the complement. */
+LANES_INLINE lanes words_rest(lane_words a)
 {
-    LANES_OF(vmulq_n_f32(vcvtq_f32_u32(vshrq_n_u32(a.q[i], 8)), 0x1p-24f));
+    LANES_OF(vcvtq_f32_u32(vshrq_n_u32(vmvnq_u32(a.q[i]), 8)));
+}
+
+LANES_INLINE lanes lanes_bits(lanes a)
+{
+    LANES_OF(vcvtq_f32_s32(vreinterpretq_s32_f32(a.q[i])));
 }
 
 enum { LANES_FOLDS = 1, LANES_ROWS = 4 };

@@ -287,10 +287,10 @@ LANES_INLINE lane_words words_count(uint32_t first)
     return a;
 }
 
-LANES_INLINE lane_words words_xor(lane_words a, lane_words b)
+LANES_INLINE lane_words words_xor(lane_words a, lane_words b, lane_words c)
 {
     FOR_LANES(i)
-    a.w[i] ^= b.w[i];
+    a.w[i] ^= b.w[i] ^ c.w[i];
     return a;
 }
 
@@ -305,12 +305,20 @@ LANES_INLINE lane_words words_mul(lane_words a, uint32_t m, lane_words *high)
     return a;
 }
 
-LANES_INLINE lanes words_unit(lane_words a)
+/* The high 24 bits of the complement. */
+LANES_INLINE lanes words_rest(lane_words a)
 {
     lanes unit;
     FOR_LANES(i)
-    unit.v[i] = (float)(a.w[i] >> 8) * 0x1p-24f;
+    unit.v[i] = (float)(~a.w[i] >> 8);
     return unit;
+}
+
+LANES_INLINE lanes lanes_bits(lanes a)
+{
+    FOR_LANES(i)
+    a.v[i] = (float)(int32_t)float_bits(a.v[i]);
+    return a;
 }
 
 enum { LANES_FOLDS = 1, LANES_ROWS = 1 };

@@ -33,11 +33,11 @@ static void explain(const void *params, const void *state, const plk_view *view,
     race.noise = plk_noise_make(context->seed, context->stream, context->position);
     plk_arrival winner = plk_view_race(&race, NULL, 0);
     plk_arrival second = plk_view_race(&race, &winner.token, 1);
-    plk_explain_value(out, "score", winner.score);
+    plk_explain_value(out, "score", winner.h + winner.l);
     if (!second.is_there)
         return;
     plk_explain_value(out, "runner_up", second.token);
-    plk_explain_value(out, "runner_up_behind", winner.score - second.score);
+    plk_explain_value(out, "runner_up_behind", (winner.h + winner.l) - (second.h + second.l));
 }
 
 const plk_stage plk_stage_gumbel = {

@@ -107,6 +107,21 @@ static bool max_case(uint64_t seed, pluck_isa isa, const void *context)
     return close_case(&f, passed && same_bits(&got, &scalar, 1, sizeof got, "against scalar"));
 }
 
+static bool find_max_case(uint64_t seed, pluck_isa isa, const void *context)
+{
+    (void)context;
+    fixture f = open_case(seed, isa);
+    uint32_t place = UINT32_MAX, expected = 0;
+    while (f.x[expected] != f.exponent.origin)
+        expected++;
+    float got = f.kernels->find_max(f.x, f.n_blocks, &place);
+    bool passed = true;
+    if (got != f.exponent.origin || place != expected)
+        passed = test_case_failed("the largest is %a at %u, not %a at %u", (double)got, place,
+                                  (double)f.exponent.origin, expected);
+    return close_case(&f, passed);
+}
+
 static bool exponential_is_accurate(float x, float e, const plk_exponent *exponent)
 {
     float d = x - exponent->origin;
@@ -443,6 +458,7 @@ static bool copy_items_case(uint64_t seed, pluck_isa isa, const void *context)
     }
 
 KERNEL_TEST(max_is_the_largest_value, max_case)
+KERNEL_TEST(find_max_gives_the_first_of_the_largest, find_max_case)
 KERNEL_TEST(exponentials_are_within_one_ulp_and_equal_everywhere, exp_values_case)
 KERNEL_TEST(sums_follow_the_documented_tree, exp_sums_case)
 KERNEL_TEST(dots_follow_the_documented_tree, exp_dots_case)
@@ -583,6 +599,7 @@ int main(int argc, char **argv)
     test_cases_begin(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(max_is_the_largest_value),
+        cmocka_unit_test(find_max_gives_the_first_of_the_largest),
         cmocka_unit_test(exponentials_are_within_one_ulp_and_equal_everywhere),
         cmocka_unit_test(sums_follow_the_documented_tree),
         cmocka_unit_test(dots_follow_the_documented_tree),
