@@ -73,7 +73,8 @@ typedef struct pluck_shard_options {
     uint32_t n_ranks;
     /* [n_ranks + 1] Rank r has the tokens first_token[r] up to but not including first_token[r +
      * 1], at least one. The first entry is 0, the last is n_vocab, all others are multiples of
-     * PLUCK_SHARD_STEP. */
+     * PLUCK_SHARD_STEP. Where a head is split elsewhere, ranks give the logits at the edges of
+     * their parts to their neighbours first. */
     const uint32_t *first_token;
     /* true: only the token is wanted. draw.logprob is then NAN and draw.n_survivors is 0, and draws
      * from a distribution that no stage has cut down take an exchange less. */
@@ -135,7 +136,8 @@ PLUCK_API pluck_status pluck_shard_merge(pluck_shard *shard, const void *const *
 /* How many exchanges a row of this sampler usually takes. *gathers becomes the name of the stage or
  * draw for which the ranks gather the row, or NULL if none does; it is valid as long as the
  * sampler. gathers may be NULL. */
-PLUCK_API uint32_t pluck_shard_exchanges(const pluck_sampler *sampler, const char **gathers);
+PLUCK_API uint32_t pluck_shard_exchanges(const pluck_shard *shard, const pluck_sampler *sampler,
+                                         const char **gathers);
 
 /* The number of bytes that no record of this shard exceeds, whatever the sampler and the row: about
  * 8 for each token of the largest slice. For programs that cannot make room later. */

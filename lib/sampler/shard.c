@@ -230,10 +230,11 @@ uint32_t pluck_shard_n_ranks(const pluck_shard *shard)
     return shard ? shard->n_ranks : 0;
 }
 
-uint32_t pluck_shard_exchanges(const pluck_sampler *sampler, const char **gathers)
+uint32_t pluck_shard_exchanges(const pluck_shard *shard, const pluck_sampler *sampler,
+                               const char **gathers)
 {
     const char *name = NULL;
-    uint32_t n = sampler ? plan(&sampler->chain, &name) : 0;
+    uint32_t n = shard && sampler ? plan(&sampler->chain, &name) : 0;
     if (gathers)
         *gathers = name;
     return n;
@@ -248,9 +249,7 @@ size_t pluck_shard_max_record_bytes(const pluck_shard *shard)
 {
     if (!shard)
         return 0;
-    plk_share share = plk_share_make(shard->first_token, shard->rank, shard->n_ranks, NULL);
-    share.n_most = shard->n_vocab;
-    size_t n_bytes = HEAD_BYTES + plk_share_most_bytes(&share);
+    size_t n_bytes = HEAD_BYTES + plk_share_most_bytes(NULL, largest_slice(shard));
     size_t n_row_bytes = row_record_bytes(shard, PLUCK_F32);
     n_bytes = n_bytes > n_row_bytes ? n_bytes : n_row_bytes;
     return n_bytes > MIN_BYTES ? n_bytes : MIN_BYTES;
@@ -262,7 +261,7 @@ size_t pluck_shard_record_bytes(const pluck_shard *shard)
         return 0;
     size_t n_bytes = shard->share.asks == PLK_ASKS_ROW
                          ? row_record_bytes(shard, shard->slice.dtype)
-                         : HEAD_BYTES + plk_share_most_bytes(&shard->share);
+                         : HEAD_BYTES + plk_share_most_bytes(&shard->share, largest_slice(shard));
     return n_bytes > MIN_BYTES ? n_bytes : MIN_BYTES;
 }
 

@@ -181,12 +181,9 @@ size_t plk_share_part_bytes(const plk_share *share)
     return part_bytes(share->own.n);
 }
 
-size_t plk_share_most_bytes(const plk_share *share)
+size_t plk_share_most_bytes(const plk_share *share, uint32_t n_tokens)
 {
-    uint32_t largest = 0;
-    for (uint32_t r = 0; r < share->n_ranks; r++)
-        largest = n_tokens_of(share, r) > largest ? n_tokens_of(share, r) : largest;
-    return part_bytes(largest < share->n_most ? largest : share->n_most);
+    return part_bytes(!share || n_tokens < share->n_most ? n_tokens : share->n_most);
 }
 
 static unsigned char *put(unsigned char *at, const void *bytes, size_t n_bytes)

@@ -78,9 +78,10 @@ uint32_t plk_share_gather_best(const plk_view *view, uint32_t k);
  * The parts, as bytes in the order of this machine.
  */
 
-/* Of the own part, and what no rank's part exceeds. */
+/* Of the own part; and what no part of a slice of up to n_tokens exceeds now, or ever if share is
+ * NULL. */
 size_t plk_share_part_bytes(const plk_share *share);
-size_t plk_share_most_bytes(const plk_share *share);
+size_t plk_share_most_bytes(const plk_share *share, uint32_t n_tokens);
 
 void plk_share_put(const plk_share *share, unsigned char *bytes);
 

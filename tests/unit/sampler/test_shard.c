@@ -142,7 +142,7 @@ static bool failed(const shard_case *c, const char *what)
 static bool compare_sequence(const shard_case *c, pluck_sampler *whole, shard_ranks *ranks)
 {
     const char *gathers;
-    unsigned n_usual = pluck_shard_exchanges(whole, &gathers);
+    unsigned n_usual = pluck_shard_exchanges(ranks->shards[0], whole, &gathers);
     for (int i = 0; i < N_TOKENS; i++) {
         pluck_draw expected, draw;
         pluck_error expected_err = {.status = PLUCK_OK}, err;
