@@ -13,17 +13,15 @@ fails.
 """
 import io
 import json
-import os
-import pathlib
 import random
-import shlex
 import struct
 import subprocess
 import sys
 import tempfile
 import zipfile
 
-NONE = -1
+sys.dont_write_bytecode = True
+from dump_program import DumpProgram  # noqa: E402
 
 
 def f32(value):
@@ -64,20 +62,10 @@ def llama_kl(n_ctx, tokens, rows, n_vocab):
     return out
 
 
-class Checker:
+class Checker(DumpProgram):
     def __init__(self, program, seed, folder):
-        wrapper = shlex.split(os.environ.get("MESON_EXE_WRAPPER", ""))  # an emulator, or nothing
-        self.command = [*wrapper, program]
-        self.seed, self.folder, self.n_cases = seed, pathlib.Path(folder), 0
-        self.random = random.Random(seed)
-
-    def run(self, content, arguments, streamed):
-        self.n_cases += 1
-        path = self.folder / "d\u00fcmp \u2603"
-        path.write_bytes(content)
-        with open(path, "rb") as file:
-            return subprocess.run([*self.command, "-" if streamed else str(path), *arguments],
-                                  stdin=file, capture_output=True, encoding="utf-8", timeout=60)
+        super().__init__(program, folder)
+        self.seed, self.random = seed, random.Random(seed)
 
     def check(self, what, content, facts, rows, targets=None, arguments=(), streamed=(False, True)):
         expected = [facts]
@@ -332,7 +320,8 @@ def check_json_refused(checker):
 
 
 def check_system(checker):
-    for path, fragment in [(str(checker.folder), "is a directory"), ("/nonexistent", "opened")]:
+    folder = str(checker.path.parent)
+    for path, fragment in [(folder, "is a directory"), ("/nonexistent", "opened")]:
         result = subprocess.run([*checker.command, path], capture_output=True, encoding="utf-8")
         if result.returncode != 1 or fragment not in result.stderr:
             sys.exit(f"{path}: {result.stderr!r} instead of {fragment!r}")
@@ -341,8 +330,7 @@ def check_system(checker):
 
 def main():
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 20240303
-    with tempfile.TemporaryDirectory() as folder:
-        checker = Checker(sys.argv[1], seed, folder)
+    with tempfile.TemporaryDirectory() as folder, Checker(sys.argv[1], seed, folder) as checker:
         check_npz(checker)
         check_npz_lies(checker)
         check_zip64(checker)

@@ -11,10 +11,7 @@ fails. Exit status 77 (skipped, for Meson) if NumPy is not installed.
 """
 import io
 import json
-import os
-import shlex
 import struct
-import subprocess
 import sys
 import tempfile
 
@@ -23,6 +20,9 @@ try:
 except ImportError:
     print("skipped: NumPy is not installed (Debian: python3-numpy)")
     sys.exit(77)
+
+sys.dont_write_bytecode = True
+from dump_program import DumpProgram  # noqa: E402
 
 SHAPES = [(6,), (1,), (4, 6), (1, 6), (4, 1), (2, 3, 5), (3, 1, 2, 5), (3, 700)]
 FLOATS = ["<f2", ">f2", "<f4", ">f4", "<f8", ">f8"]
@@ -59,24 +59,13 @@ def npy_bytes(array, version):
     return out.getvalue()
 
 
-class Checker:
+class Checker(DumpProgram):
     def __init__(self, program, seed, folder):
-        wrapper = shlex.split(os.environ.get("MESON_EXE_WRAPPER", ""))  # an emulator, or nothing
-        self.command = [*wrapper, program]
-        self.program, self.seed, self.folder = program, seed, folder
-        self.n_cases = 0
-
-    def run(self, content, arguments, streamed):
-        path = os.path.join(self.folder, "dump")
-        with open(path, "wb") as file:
-            file.write(content)
-        with open(path, "rb") as file:
-            return subprocess.run([*self.command, "-" if streamed else path, *arguments],
-                                  stdin=file, capture_output=True, encoding="utf-8", timeout=60)
+        super().__init__(program, folder)
+        self.seed = seed
 
     def check(self, what, content, facts, array, arguments=(), streamed=(False, True)):
         for stream in streamed:
-            self.n_cases += 1
             result = self.run(content, arguments, stream)
             expected = [facts] + row_lines(array)
             got = result.stdout.splitlines()
@@ -86,8 +75,7 @@ class Checker:
                          f"{got[:3]} instead of {expected[:3]} {result.stderr}")
 
     def refuse(self, what, content, fragment):
-        self.n_cases += 1
-        result = self.run(content, (), False)
+        result = self.run(content)
         if result.returncode != 1 or fragment not in result.stderr:
             sys.exit(f"seed {self.seed}: {what}: {result.stderr!r} instead of {fragment!r}")
 
@@ -184,8 +172,7 @@ def check_raw(checker, generator):
 def main():
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 20240229
     generator = numpy.random.default_rng(seed)
-    with tempfile.TemporaryDirectory() as folder:
-        checker = Checker(sys.argv[1], seed, folder)
+    with tempfile.TemporaryDirectory() as folder, Checker(sys.argv[1], seed, folder) as checker:
         check_npy(checker, generator)
         check_saved(checker, generator)
         check_refused(checker)

@@ -278,8 +278,7 @@ def check_json(checker):
 
 def main():
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 20261129
-    with tempfile.TemporaryDirectory() as folder:
-        checker = Checker(sys.argv[1], seed, folder)
+    with tempfile.TemporaryDirectory() as folder, Checker(sys.argv[1], seed, folder) as checker:
         check_text(checker)
         check_json(checker)
         print(f"{checker.n_cases} cases")
