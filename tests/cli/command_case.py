@@ -8,7 +8,7 @@ import tempfile
 import unittest
 
 sys.dont_write_bytecode = True
-from make_inputs import environment, write_inputs  # noqa: E402
+from make_inputs import copy_inputs, environment, write_inputs  # noqa: E402
 
 PLUCK = None
 DATA_FOLDER = pathlib.Path(__file__).resolve().parent.parent / "data"
@@ -29,7 +29,7 @@ class CommandCase(unittest.TestCase):
         parent = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, parent, ignore_errors=True)
         self.folder = pathlib.Path(parent, "work")
-        shutil.copytree(self.template, self.folder)
+        copy_inputs(self.template, self.folder)
 
     def run_line(self, line, code=0, env=None):
         """Runs a command line in the folder; returns its standard output as bytes. code: the exit

@@ -164,6 +164,18 @@ def write_inputs(folder):
     (folder / "Modelfile").write_text("FROM llama3.2\nPARAMETER temperature 0.6\n")
 
 
+def copy_inputs(template, folder):
+    """What write_inputs() wrote into template, in a new folder. The large files are links, because
+    copying them would take longer than what most tests do with them: no test may change one in
+    place."""
+    def copy(source, target):
+        if os.path.getsize(source) > 1 << 16:
+            os.link(source, target)
+        else:
+            shutil.copyfile(source, target)
+    shutil.copytree(template, folder, copy_function=copy)
+
+
 def environment(pluck):
     """Variables for a run: the command is found, and nothing of the caller's terminal matters."""
     env = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "NO_COLOR")}

@@ -16,7 +16,7 @@ import tempfile
 sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-from make_inputs import environment, write_inputs  # noqa: E402
+from make_inputs import copy_inputs, environment, write_inputs  # noqa: E402
 
 
 def read_cases():
@@ -45,12 +45,13 @@ def check_stderr(case, text):
     return wrong
 
 
-def run_case(name, case, env, args):
+def run_case(name, case, template, env, args):
     line = case["run"]
     if args.stack:
         line = f'pluck() {{ (ulimit -s {args.stack}; exec pluck "$@"); }}\n{line}'
-    with tempfile.TemporaryDirectory() as folder:
-        write_inputs(folder)
+    with tempfile.TemporaryDirectory() as parent:
+        folder = pathlib.Path(parent, "work")
+        copy_inputs(template, folder)
         done = subprocess.run(["sh", "-c", line], cwd=folder, env=env, capture_output=True,
                               stdin=subprocess.DEVNULL, timeout=120)
     expected = HERE / "expected" / (name + ".out")
@@ -84,8 +85,10 @@ def main():
     cases = read_cases()
     (HERE / "expected").mkdir(exist_ok=True)
     n_failed = 0
+    template = tempfile.TemporaryDirectory()
+    write_inputs(template.name)
     for name in args.names or cases:
-        wrong = run_case(name, cases[name], env, args)
+        wrong = run_case(name, cases[name], template.name, env, args)
         n_failed += bool(wrong)
         for message in wrong:
             print(f"{name}: {message}\n    {cases[name]['run']}\n    replay: {sys.argv[0]} "

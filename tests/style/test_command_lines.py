@@ -35,7 +35,7 @@ import unittest
 sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "cli"))
-from make_inputs import environment, write_inputs  # noqa: E402
+from make_inputs import copy_inputs, environment, write_inputs  # noqa: E402
 
 arguments = None
 
@@ -112,7 +112,7 @@ class CommandLines(unittest.TestCase):
     def folder_for_a_page(self):
         parent = pathlib.Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, parent, ignore_errors=True)
-        shutil.copytree(self.template, parent / "work")
+        copy_inputs(self.template, parent / "work")
         (parent / "work" / "tests").mkdir()
         for name in ("tests/data", "configs"):
             (parent / "work" / name).symlink_to(arguments.source / name)
