@@ -40,7 +40,14 @@ LINES = [
     "--vocab vocab.json",
     "compare a.npy --config-b config.json --format csv -o out.csv --rows 3:60",
     "compare small.npy small.npy --config-b config8.json --format json --max-kl 0.001",
+    "tune logits.npy --targets targets.npy --truncate top_p --cross-validate --format json "
+    "-o out.json --csv out.csv --svg out.svg",
+    "tune logits.npy --objective entropy=2 --rows 5: --no-curves",
+    "report logits.npy --targets targets.npy --explore 2 --vocab vocab.json -o out.html",
+    "report small.npy a.npy one.npy --rows :50 --vocab-size 512 --explore 3",
     # Failing rows.
+    "report banned.npy",
+    "tune nan.npy --objective entropy=1",
     "compare nan.npy nan.npy --format csv",
     "sample nan.npy --seed 3",
     "sample nan.npy --seed 3 --skip-bad --format json",
