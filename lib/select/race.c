@@ -3,14 +3,18 @@
  * independent and exponentially distributed, and the first one wins. It wins with probability
  * proportional to exp(logit_i); the same as the largest logit_i - ln E_i (Gumbel-max).
  *
- * The noise. For the 64 tokens of a block b of the vocabulary it is made from its minimum:
- *     E_min = -ln u(b) / 64      the minimum of 64 exponential variables
- *     j                          which of the 64 tokens has it, uniform
- *     E_i   = E_min              for i = j
- *     E_i   = E_min - ln u(i)    for the others, because an exponential variable has no memory
- * So one number bounds a whole block (the simplest case of C. Maddison, D. Tarlow, T. Minka, "A*
- * sampling", 2014). Noise belongs to the token, removed or not: given the noise, the winner is a
- * function of the logits of the survivors alone.
+ * The noise. For the 64 tokens of a block b of the vocabulary it is made from its two least values:
+ *     first  = -ln u(b) / 64             the minimum of 64 exponential variables
+ *     second = first - ln v(b) / 64
+ *     E_i    = first                     for i = j, uniform among the 64
+ *     E_i    = second                    for i = k, uniform among the 64, unless k = j
+ *     E_i    = second - ln u(i)          for the others
+ * An exponential variable has no memory: what 63 of them are above the minimum of 64 is 63 such
+ * variables again. They are 64 new ones without that of place j, made from their minimum in the
+ * same way. So one number bounds a whole block, and a second one nearly always tells that only j
+ * can win in it (top-down as in C. Maddison, D. Tarlow, T. Minka, "A* sampling", 2014). Noise
+ * belongs to the token, removed or not: given the noise, the winner is a function of the logits of
+ * the survivors alone.
  *
  * The winner is the token with the largest h + l as a real number, h = scale * logit rounded to
  * double, l = -ln E rounded to double, then the lower token. That order needs no common origin, so
@@ -35,7 +39,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { BLOCK_HIGH = 0, BLOCK_LOW = 1, TOKEN_HIGH = 3, TOKEN_LOW = 4 }; /* purposes of words */
+enum { BLOCK_FIRST, BLOCK_REST, TOKEN_HIGH, TOKEN_LOW }; /* purposes of random words */
 
 enum { COLUMNS = 16 }; /* in which the bounds of 64 blocks lie for race_bounds() */
 
@@ -51,11 +55,14 @@ typedef struct race {
     plk_arrival best;
 } race;
 
-/* The noise of a block: its minimum, and the token that has it. */
+/* The noise of a block, as far as it is known. */
 typedef struct block_noise {
     uint32_t block;
-    uint32_t high, low; /* the words of u */
-    double least;       /* a little less than the minimum */
+    uint32_t
+        first_high; /* the words of u(b) and v(b): the low 6 bits of the low ones are j and k */
+    bool has_rest;  /* whether what follows is known */
+    uint32_t first_low, second_high, second_low;
+    double first, second; /* a little less than they are */
 } block_noise;
 
 /* -ln u is at least this, whatever the low word is: with u < 1 - v, it is above v + v^2 / 2. */
@@ -67,16 +74,31 @@ static double least_exponential(uint32_t high)
 
 static block_noise noise_of_block(const race *r, uint32_t block)
 {
-    uint32_t high = plk_noise_word(&r->view->noise, BLOCK_HIGH, block);
-    return (block_noise){.block = block,
-                         .high = high,
-                         .low = plk_noise_word(&r->view->noise, BLOCK_LOW, block),
-                         .least = least_exponential(high) / PLK_BLOCK};
+    uint32_t high = plk_noise_word(&r->view->noise, BLOCK_FIRST, block);
+    return (block_noise){
+        .block = block, .first_high = high, .first = least_exponential(high) / PLK_BLOCK};
 }
 
-static double exact_least(const block_noise *noise)
+static void find_rest(const race *r, block_noise *noise)
 {
-    return plk_noise_exponential(noise->high, noise->low) / PLK_BLOCK;
+    uint32_t words[4];
+    plk_noise_words(&r->view->noise, BLOCK_REST, noise->block, words);
+    noise->has_rest = true;
+    noise->first_low = words[0];
+    noise->second_high = words[1];
+    noise->second_low = words[2];
+    noise->second = noise->first + least_exponential(words[1]) / PLK_BLOCK;
+}
+
+static double exact_first(const block_noise *noise)
+{
+    return plk_noise_exponential(noise->first_high, noise->first_low) / PLK_BLOCK;
+}
+
+static double exact_second(const block_noise *noise)
+{
+    return exact_first(noise) +
+           plk_noise_exponential(noise->second_high, noise->second_low) / PLK_BLOCK;
 }
 
 /* h + l without error (D. E. Knuth's TwoSum): the rounded sum, and what rounding left. */
@@ -136,15 +158,15 @@ static float least_to_win(const race *r, double noise)
     return least > -(double)FLT_MAX ? (float)least : -FLT_MAX;
 }
 
-/* A token that does not have the least noise of its block. */
+/* A token that has neither the first nor the second noise of its block. */
 static void try_other(race *r, uint32_t token, float stored, const block_noise *noise)
 {
     const plk_noise *words = &r->view->noise;
     uint32_t high = plk_noise_word(words, TOKEN_HIGH, token);
-    if (!can_win(r, stored, noise->least + least_exponential(high)))
+    if (!can_win(r, stored, noise->second + least_exponential(high)))
         return;
     uint32_t low = plk_noise_word(words, TOKEN_LOW, token);
-    enter(r, token, stored, exact_least(noise) + plk_noise_exponential(high, low));
+    enter(r, token, stored, exact_second(noise) + plk_noise_exponential(high, low));
 }
 
 static plk_race_terms terms_with(const race *r, double base, double share)
@@ -156,7 +178,7 @@ static plk_race_terms terms_with(const race *r, double base, double share)
                             .share = (float)share};
 }
 
-/* The tokens x of a block that could win with its least noise. If they are many, bounds of their
+/* The tokens x of a block that could win with its second noise. If they are many, bounds of their
  * own noise find those that can. */
 static void race_others(race *r, const float *x, const block_noise *noise)
 {
@@ -164,16 +186,16 @@ static void race_others(race *r, const float *x, const block_noise *noise)
     const plk_kernels *kernels = r->view->kernels;
     float bounds[PLK_BLOCK], found[PLK_BLOCK + PLK_SLACK];
     uint32_t ids[PLK_BLOCK + PLK_SLACK];
-    float least = least_to_win(r, noise->least);
+    float least = least_to_win(r, noise->second);
     size_t n = kernels->gather(x, PLK_BLOCK, least, INFINITY, 0, ids, found);
     if (n > FEW && r->limit > -(double)FLT_MAX) {
-        plk_race_terms terms = terms_with(r, noise->least, 1.0);
+        plk_race_terms terms = terms_with(r, noise->second, 1.0);
         kernels->race_bounds(&terms, TOKEN_HIGH, noise->block, 1, x, bounds, found);
         n = kernels->gather(bounds, PLK_BLOCK, (float)r->limit, INFINITY, 0, ids, found);
     }
     for (size_t i = 0; i < n; i++) {
         uint32_t place = ids[i];
-        if (place != noise->low % PLK_BLOCK)
+        if (place != noise->first_low % PLK_BLOCK && place != noise->second_low % PLK_BLOCK)
             try_other(r, noise->block * PLK_BLOCK + place, plk_float_at(x, place), noise);
     }
 }
@@ -183,10 +205,16 @@ static void race_block(race *r, uint32_t block)
     float buffer[PLK_BLOCK];
     const float *x = plk_view_block(r->view, block, buffer);
     block_noise noise = noise_of_block(r, block);
-    uint32_t j = noise.low % PLK_BLOCK;
+    find_rest(r, &noise);
+    uint32_t j = noise.first_low % PLK_BLOCK, k = noise.second_low % PLK_BLOCK;
     float stored = plk_float_at(x, j);
-    if (can_win(r, stored, noise.least))
-        enter(r, block * PLK_BLOCK + j, stored, exact_least(&noise));
+    if (can_win(r, stored, noise.first))
+        enter(r, block * PLK_BLOCK + j, stored, exact_first(&noise));
+    if (!can_win(r, r->view->scratch->block_max[block], noise.second))
+        return;
+    stored = plk_float_at(x, k);
+    if (k != j && can_win(r, stored, noise.second))
+        enter(r, block * PLK_BLOCK + k, stored, exact_second(&noise));
     race_others(r, x, &noise);
 }
 
@@ -198,7 +226,7 @@ static void race_dense(race *r)
     uint32_t n_groups = (w->n_blocks + PLK_BLOCK - 1) / PLK_BLOCK, n_tops = n_groups * COLUMNS;
     float *bounds = w->weights, *tops = w->block_spare;
     plk_race_terms terms = terms_with(r, 0.0, 1.0 / PLK_BLOCK);
-    view->kernels->race_bounds(&terms, BLOCK_HIGH, 0, n_groups, w->block_max, bounds, tops);
+    view->kernels->race_bounds(&terms, BLOCK_FIRST, 0, n_groups, w->block_max, bounds, tops);
     for (; n_tops % PLK_BLOCK != 0; n_tops++)
         tops[n_tops] = -INFINITY;
     for (;;) {
@@ -228,12 +256,18 @@ static void race_survivors(race *r, uint32_t begin, uint32_t end)
         float stored = w->values[i];
         if (token / PLK_BLOCK != noise.block) {
             noise = noise_of_block(r, token / PLK_BLOCK);
-            least = least_to_win(r, noise.least);
+            least = least_to_win(r, noise.first);
         }
         if (stored < least)
             continue;
-        if (place == noise.low % PLK_BLOCK)
-            enter(r, token, stored, exact_least(&noise));
+        if (!noise.has_rest)
+            find_rest(r, &noise);
+        if (place == noise.first_low % PLK_BLOCK)
+            enter(r, token, stored, exact_first(&noise));
+        else if (!can_win(r, stored, noise.second))
+            continue;
+        else if (place == noise.second_low % PLK_BLOCK)
+            enter(r, token, stored, exact_second(&noise));
         else
             try_other(r, token, stored, &noise);
     }

@@ -41,12 +41,16 @@ plk_noise plk_noise_make(uint64_t seed, uint64_t stream, uint64_t position)
                        {(uint32_t)position, (uint32_t)(position >> 32)}};
 }
 
+void plk_noise_words(const plk_noise *noise, uint32_t purpose, uint32_t place, uint32_t *words)
+{
+    uint32_t counter[4] = {place, noise->position[0], noise->position[1], purpose};
+    plk_philox(counter, noise->key, words);
+}
+
 uint32_t plk_noise_word(const plk_noise *noise, uint32_t purpose, uint32_t place)
 {
-    uint32_t counter[4] = {place / 64 * 16 + place % 16, noise->position[0], noise->position[1],
-                           purpose};
     uint32_t words[4];
-    plk_philox(counter, noise->key, words);
+    plk_noise_words(noise, purpose, place / 64 * 16 + place % 16, words);
     return words[place % 64 / 16];
 }
 

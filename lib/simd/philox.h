@@ -15,6 +15,9 @@ void plk_philox(const uint32_t *counter, const uint32_t *key, uint32_t *words);
 /* The noise of a position of a stream: the key mixes seed and stream. */
 plk_noise plk_noise_make(uint64_t seed, uint64_t stream, uint64_t position);
 
+/* The four words of a place that has a counter of its own. */
+void plk_noise_words(const plk_noise *noise, uint32_t purpose, uint32_t place, uint32_t *words);
+
 /* The word of a place. Numbers of different purposes are independent. */
 uint32_t plk_noise_word(const plk_noise *noise, uint32_t purpose, uint32_t place);
 

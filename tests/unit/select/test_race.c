@@ -54,12 +54,16 @@ static void philox_has_its_known_answers(void **state)
 /* The noise of a token, by the definition in race.c. */
 static double noise_of(const plk_noise *noise, uint32_t token)
 {
-    uint32_t block = token / 64, low = plk_noise_word(noise, 1, block);
-    double least = plk_noise_exponential(plk_noise_word(noise, 0, block), low) / 64;
-    if (token % 64 == low % 64)
-        return least;
-    return least +
-           plk_noise_exponential(plk_noise_word(noise, 3, token), plk_noise_word(noise, 4, token));
+    uint32_t block = token / 64, rest[4];
+    plk_noise_words(noise, 1, block, rest);
+    double first = plk_noise_exponential(plk_noise_word(noise, 0, block), rest[0]) / 64;
+    double second = first + plk_noise_exponential(rest[1], rest[2]) / 64;
+    if (token % 64 == rest[0] % 64)
+        return first;
+    if (token % 64 == rest[2] % 64)
+        return second;
+    return second +
+           plk_noise_exponential(plk_noise_word(noise, 2, token), plk_noise_word(noise, 3, token));
 }
 
 /* Every instruction set has the same bounds, and they are bounds, within log2 of 1.1. */
