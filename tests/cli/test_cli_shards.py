@@ -280,7 +280,7 @@ class Shards(CommandCase):
         changed = plan[:-40] + bytes([plan[-40] ^ 1]) + plan[-39:-4]
         forged = changed + struct.pack("<I", zlib.crc32(changed))
         for content, said in ((plan[:-9], "plan: is damaged or incomplete"),
-                              (None, "plan: No such"), (forged, "another --plan")):
+                              (None, "plan: cannot be opened"), (forged, "another --plan")):
             self.folder.joinpath("plan").unlink()
             if content:
                 self.folder.joinpath("plan").write_bytes(content)
