@@ -17,7 +17,8 @@
  *
  * The first word is the name of the command. Sections follow the passes of the run: SECTION_PASS
  * (six u64: number, rows of the passes that go with it before it, its rows, those after it, the
- * first row and the end of the shard's share of these rows together), then what the rows printed
+ * first row and the end of the shard's share of these rows together, or 0 0 where the items are
+ * divided in another way), then what the rows printed
  * and recorded, in order, then the tally of the pass, if it has one. SECTION_END is the last.
  */
 #ifndef CLI_PARTIAL_H

@@ -47,7 +47,10 @@ static struct run {
 
     const row_pass *pass; /* whose rows are being done */
     const ranks_sink *sink;
-    uint64_t next_first, next_end; /* of the shard's items of a pass of the library */
+    pluck_ranks ranks;      /* for the library */
+    partial_pass described; /* its pass that is being done */
+    uint64_t next_first, next_end;
+    bool has_next; /* it has asked for items */
 } run;
 
 static const char plan_name[] = "--plan";
@@ -65,72 +68,6 @@ const char *ranks_name(void)
 bool ranks_writes(void)
 {
     return run.mode == MODE_PEERS ? peers_write() : run.mode == MODE_MERGE;
-}
-
-/*
- * Which shard.
- */
-
-static int take_shard(const char *text)
-{
-    char first[24] = "";
-    uint64_t shard = 0, count = 0;
-    const char *slash = strchr(text, '/');
-    size_t n = slash ? (size_t)(slash - text) : sizeof first;
-    if (n < sizeof first) {
-        memcpy(first, text, n);
-        if (parse_count(slash + 1, 1, UINT32_MAX, &count) &&
-            parse_count(first, 0, count - 1, &shard)) {
-            run.head.shard = (uint32_t)shard;
-            run.head.count = (uint32_t)count;
-            return EXIT_DONE;
-        }
-    }
-    return complain(EXIT_USAGE,
-                    "--shard: '%s' is not a shard; expected I/N, such as 0/4 to 3/4, or slurm",
-                    text);
-}
-
-static int take_variable(const char *name, uint64_t *value)
-{
-    const char *text = getenv(name);
-    if (!text)
-        return complain(EXIT_USAGE,
-                        "--shard slurm: the variable %s is not set; start the command in a job "
-                        "array, such as sbatch --array=0-63",
-                        name);
-    if (parse_count(text, 0, UINT32_MAX - 1, value))
-        return EXIT_DONE;
-    return complain(EXIT_USAGE, "--shard slurm: %s is '%s', which is not a whole number", name,
-                    text);
-}
-
-/* The task of a job array whose numbers have no gaps. */
-static int take_slurm(void)
-{
-    uint64_t id = 0, min = 0, max = 0, count = 0;
-    int code = take_variable("SLURM_ARRAY_TASK_ID", &id);
-    if (code == EXIT_DONE)
-        code = take_variable("SLURM_ARRAY_TASK_MIN", &min);
-    if (code == EXIT_DONE)
-        code = take_variable("SLURM_ARRAY_TASK_MAX", &max);
-    if (code == EXIT_DONE)
-        code = take_variable("SLURM_ARRAY_TASK_COUNT", &count);
-    if (code != EXIT_DONE)
-        return code;
-    if (max < min || max - min + 1 != count)
-        return complain(EXIT_USAGE,
-                        "--shard slurm: the job array has %llu tasks from %llu to %llu; expected "
-                        "one without gaps and steps, such as --array=0-63. To run single shards "
-                        "again, name them: --shard I/N",
-                        (unsigned long long)count, (unsigned long long)min,
-                        (unsigned long long)max);
-    if (id < min || id > max)
-        return complain(EXIT_USAGE, "--shard slurm: the task %llu is not from %llu to %llu",
-                        (unsigned long long)id, (unsigned long long)min, (unsigned long long)max);
-    run.head.shard = (uint32_t)(id - min);
-    run.head.count = (uint32_t)count;
-    return EXIT_DONE;
 }
 
 /*
@@ -219,7 +156,7 @@ int ranks_start(const call *c)
         return complain(EXIT_USAGE, "--shard cannot be combined with %s", peers_name());
     run.mode = MODE_SHARD;
     run.writer_path = flags->partial;
-    int code = strcmp(flags->shard, "slurm") == 0 ? take_slurm() : take_shard(flags->shard);
+    int code = ranks_read_shard(flags->shard, &run.head.shard, &run.head.count);
     if (code == EXIT_DONE)
         code = start(c);
     return code == EXIT_DONE ? code : ranks_end(code);
@@ -475,8 +412,7 @@ static int end_writing(int code)
     return end_run(code);
 }
 
-/* Writes what describes the pass, and finds the rows of it that this shard has, counted from its
- * first. */
+/* Describes the pass, and finds the rows of it that this shard has, counted from its first. */
 static int start_pass(partial_pass *pass, uint64_t *first, uint64_t *end)
 {
     uint64_t n = pass->n_before + pass->n_items + pass->n_after;
@@ -485,7 +421,6 @@ static int start_pass(partial_pass *pass, uint64_t *first, uint64_t *end)
         return code;
     pass->first = plk_share_first(n, run.head.shard, run.head.count);
     pass->end = plk_share_first(n, run.head.shard + 1, run.head.count);
-    partial_write_pass(&run.writer, pass);
     uint64_t from = pass->first > pass->n_before ? pass->first - pass->n_before : 0;
     uint64_t to = pass->end > pass->n_before ? pass->end - pass->n_before : 0;
     *end = to < pass->n_items ? to : pass->n_items;
@@ -520,6 +455,8 @@ static int do_share(uint64_t number, const row_pass *pass)
                               .n_items = pass->end - pass->first,
                               .n_after = pass->n_after};
     int code = start_pass(&described, &first, &end);
+    if (code == EXIT_DONE)
+        partial_write_pass(&run.writer, &described);
     if (code == EXIT_DONE && first < end)
         code = ranks_capture(pass, pass->first + first, pass->first + end,
                              &(ranks_sink){.take = take_piece});
@@ -615,8 +552,9 @@ static pluck_status begin_pass(void *user, uint64_t n_items, pluck_tally *tally,
         return merge_tallies(files, n, number, n_items, tally, err);
     if (run.mode == MODE_MERGE)
         return stop(write_plan(number), err);
-    partial_pass described = {.number = number, .n_items = n_items};
-    code = start_pass(&described, &run.next_first, &run.next_end);
+    run.described = (partial_pass){.number = number, .n_items = n_items};
+    run.has_next = false;
+    code = start_pass(&run.described, &run.next_first, &run.next_end);
     return code == EXIT_DONE ? PLUCK_OK : stop(code, err);
 }
 
@@ -627,12 +565,17 @@ static pluck_status next_items(void *user, uint64_t *first, uint64_t *end, pluck
     *first = run.next_first;
     *end = run.next_end;
     run.next_first = run.next_end;
+    run.has_next = true;
     return PLUCK_OK;
 }
 
 static pluck_status combine(void *user, pluck_tally *tally, pluck_error *err)
 {
     (void)user;
+    /* Items that are divided in another way are not the shard's share of them. */
+    if (!run.has_next)
+        run.described.first = run.described.end = 0;
+    partial_write_pass(&run.writer, &run.described);
     if (tally->failure.status == PLUCK_OK)
         return stop(end_writing(write_tally(tally) ? EXIT_DONE : complain_memory()), err);
     run.is_writing = false;
@@ -643,9 +586,17 @@ static pluck_status combine(void *user, pluck_tally *tally, pluck_error *err)
 
 const pluck_ranks *ranks_get(void)
 {
-    static const pluck_ranks shards = {
-        .struct_size = sizeof shards, .begin = begin_pass, .next = next_items, .combine = combine};
-    return run.mode == MODE_PEERS ? peers_get() : &shards;
+    if (run.mode == MODE_PEERS)
+        return peers_get();
+    run.ranks = (pluck_ranks){
+        .struct_size = sizeof run.ranks,
+        .begin = begin_pass,
+        .next = next_items,
+        .combine = combine,
+        .rank = run.head.shard, /* of a merge 0, which does nothing of a pass that is known */
+        .n_ranks = run.mode == MODE_SHARD ? run.head.count : 1,
+        .avoids_passes = true};
+    return &run.ranks;
 }
 
 /* A shard may have had no pass to do, and a merge none to look at. */

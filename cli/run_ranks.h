@@ -84,6 +84,9 @@ int ranks_end(int code);
 struct partial;
 void ranks_merge(struct partial *const *partials, size_t n, const char *plan_out);
 
+/* What the value of --shard means. */
+int ranks_read_shard(const char *text, uint32_t *shard, uint32_t *n_shards);
+
 /*
  * For processes that hand their results to others.
  */

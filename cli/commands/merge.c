@@ -51,6 +51,17 @@ static int open_files(merge *m)
     return EXIT_DONE;
 }
 
+/* Whether a pass of a file is the same as that of the first one, and has the items of its shard. A
+ * pass that divides its items by itself has none. */
+static bool is_share(const partial *p, const partial_pass *a, const partial_pass *b)
+{
+    uint64_t n = a->n_before + a->n_items + a->n_after;
+    bool is_whole = a->first == plk_share_first(n, p->head.shard, p->head.count) &&
+                    a->end == plk_share_first(n, p->head.shard + 1, p->head.count);
+    return a->number == b->number && a->n_before == b->n_before && a->n_items == b->n_items &&
+           a->n_after == b->n_after && (is_whole || a->end == 0);
+}
+
 /* Whether a file is of the same run as the first one, and divided like it. */
 static int check_run(const partial *p, const partial *first)
 {
@@ -65,14 +76,8 @@ static int check_run(const partial *p, const partial *first)
         return facts_complain(p->name, in_p, first->name, in_first);
     bool is_same = p->n_passes == first->n_passes &&
                    memcmp(p->identity, first->identity, sizeof p->identity) == 0;
-    for (size_t i = 0; is_same && i < p->n_passes; i++) {
-        const partial_pass *a = &p->passes[i], *b = &first->passes[i];
-        uint64_t n = a->n_before + a->n_items + a->n_after;
-        is_same = a->number == b->number && a->n_before == b->n_before &&
-                  a->n_items == b->n_items && a->n_after == b->n_after &&
-                  a->first == plk_share_first(n, p->head.shard, p->head.count) &&
-                  a->end == plk_share_first(n, p->head.shard + 1, p->head.count);
-    }
+    for (size_t i = 0; is_same && i < p->n_passes; i++)
+        is_same = is_share(p, &p->passes[i], &first->passes[i]);
     return is_same ? EXIT_DONE
                    : complain(EXIT_DATA, "%s: has not the passes and rows of shard %u of %u",
                               p->name, (unsigned)p->head.shard, (unsigned)p->head.count);
@@ -129,14 +134,24 @@ static void list_item(char list[LIST_BYTES], size_t index, size_t count, const c
     snprintf(list + used, LIST_BYTES - used, "%s%s", between, item);
 }
 
+/* How many rows the shards have, or 0 if these files do not say or have no shares of them. */
+static uint64_t count_rows(const merge *m)
+{
+    for (size_t i = 0; i < m->n_shards; i++) {
+        const partial *p = m->shards[i];
+        if (p->n_passes > 0 && p->passes->end > 0)
+            return p->passes->n_before + p->passes->n_items + p->passes->n_after;
+    }
+    return 0;
+}
+
 static int check_missing(const merge *m)
 {
-    const partial *first = m->shards[0];
-    const partial_pass *pass = first->n_passes > 0 ? first->passes : NULL;
-    uint64_t n = pass ? pass->n_before + pass->n_items + pass->n_after : 0;
-    uint32_t count = first->head.count;
+    uint64_t n = count_rows(m);
+    uint32_t count = m->shards[0]->head.count;
     size_t n_missing = count - m->n_shards, n_listed = n_missing < LISTED ? n_missing : LISTED;
-    char shards[LIST_BYTES] = "", rows[LIST_BYTES] = "", more[64] = "", item[64];
+    char shards[LIST_BYTES] = "", list[LIST_BYTES] = "", more[64] = "", item[64];
+    char rows[LIST_BYTES + 64] = "";
     if (n_missing == 0)
         return EXIT_DONE;
     for (size_t i = 0, shard = 0, at = 0; i < n_listed; shard++) {
@@ -149,15 +164,16 @@ static int check_missing(const merge *m)
         snprintf(item, sizeof item, "%llu:%llu",
                  (unsigned long long)plk_share_first(n, shard, count),
                  (unsigned long long)plk_share_first(n, shard + 1, count));
-        list_item(rows, i, n_missing, item);
+        list_item(list, i, n_missing, item);
         i++;
     }
     if (n_missing > n_listed)
         snprintf(more, sizeof more, " and %zu more", n_missing - n_listed);
-    return complain(EXIT_DATA, "shard%s %s%s of %u %s missing (rows %s%s of %llu)",
-                    n_missing > 1 ? "s" : "", shards, more, (unsigned)count,
-                    n_missing > 1 ? "are" : "is", rows, *more != '\0' ? ", ..." : "",
-                    (unsigned long long)n);
+    if (n > 0)
+        snprintf(rows, sizeof rows, " (rows %s%s of %llu)", list, *more != '\0' ? ", ..." : "",
+                 (unsigned long long)n);
+    return complain(EXIT_DATA, "shard%s %s%s of %u %s missing%s", n_missing > 1 ? "s" : "", shards,
+                    more, (unsigned)count, n_missing > 1 ? "are" : "is", rows);
 }
 
 static int check_files(merge *m)
@@ -177,15 +193,20 @@ static int check_files(merge *m)
     return code == EXIT_DONE ? check_missing(m) : code;
 }
 
-/* The command of the files, which has shards. */
+static bool has_shards(const flag *entries)
+{
+    for (const flag *f = entries; f && f->kind != FLAG_LAST; f++)
+        if (f->kind == FLAG_TABLE && (f->group == shard_group || has_shards(f->group)))
+            return true;
+    return false;
+}
+
+/* The command of the files. */
 static const command *find_command(const partial *p)
 {
-    for (const command *const *c = commands; *c; c++) {
-        for (const flag *f = (*c)->flags; f && f->kind != FLAG_LAST; f++)
-            if (strcmp((*c)->name, p->head.words[0]) == 0 && f->kind == FLAG_TABLE &&
-                f->group == shard_group)
-                return *c;
-    }
+    for (const command *const *c = commands; *c; c++)
+        if (strcmp((*c)->name, p->head.words[0]) == 0 && has_shards((*c)->flags))
+            return *c;
     return NULL;
 }
 

@@ -7,6 +7,7 @@
  */
 #include "model.h"
 #include "run_files.h"
+#include "run_ranks.h"
 #include "setup.h"
 
 #include "base/alloc.h"
@@ -69,8 +70,8 @@ static void on_signal(int number)
     unfinished_watch_signals();
 }
 
-/* If there is a checkpoint, the first SIGINT, SIGTERM or SIGHUP from now on only sets
- * caught_signal. */
+/* If there is a checkpoint, and one process alone to write it, the first SIGINT, SIGTERM or SIGHUP
+ * from now on only sets caught_signal. */
 static void checkpoint_watch_signals(const checkpoint *c)
 {
     static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
@@ -78,9 +79,35 @@ static void checkpoint_watch_signals(const checkpoint *c)
     memset(&action, 0, sizeof action);
     sigemptyset(&action.sa_mask);
     action.sa_handler = on_signal;
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers && c->path; i++)
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers && c->path && ranks_are_alone(); i++)
         if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
             sigaction(numbers[i], &action, NULL);
+}
+
+/* A shard has its nodes alone, and only until it ends. */
+static bool has_shards(void)
+{
+    return ranks_get() && ranks_get()->avoids_passes;
+}
+
+static int refuse_with_shards(const training_flags *flags)
+{
+    if (!has_shards())
+        return EXIT_DONE;
+    if (flags->validation)
+        return complain(EXIT_USAGE,
+                        "--validation cannot be combined with %s: it needs the whole head after "
+                        "every epoch; leave it out, and measure the head with pluck tree eval",
+                        ranks_name());
+    if (flags->checkpoint || flags->resume || flags->overwrite)
+        return complain(EXIT_USAGE,
+                        "--%s cannot be combined with %s: a shard has its nodes alone; one that is "
+                        "interrupted is run again",
+                        flags->checkpoint ? "checkpoint"
+                        : flags->resume   ? "resume"
+                                          : "overwrite",
+                        ranks_name());
+    return EXIT_DONE;
 }
 
 /* Only the output's name gives a checkpoint a name of its own. */
@@ -96,7 +123,7 @@ static int name(checkpoint *c)
     c->output_is_file = place.kind == PLK_PLACE_FILE;
     plk_place_free(&place);
     c->path = c->flags->checkpoint;
-    if (c->path || !c->output_is_file)
+    if (c->path || !c->output_is_file || has_shards())
         return EXIT_DONE;
     size_t size = strlen(head) + sizeof ".checkpoint";
     c->memory = malloc(size);
@@ -320,6 +347,7 @@ static int create_trainer(training *t)
         .parallel = pluck_pool_parallel(t->pool),
         .without_bias = flags->no_bias,
         .start = t->start.head,
+        .ranks = ranks_get(),
     };
     if (status == PLUCK_OK)
         status = pluck_trainer_create(&t->trainer, t->tree, &data, &options, &err);
@@ -371,7 +399,9 @@ static int epoch_done(training *t)
     if (status == PLUCK_OK)
         status = pluck_trainer_get_progress(t->trainer, &now, &err);
     int code = complain_error(status, &err);
-    if (code == EXIT_DONE && t->validation.targets)
+    if (code != EXIT_DONE || !ranks_writes())
+        return code;
+    if (t->validation.targets)
         code = judge(t, &loss);
     if (code == EXIT_DONE && t->validation.targets)
         print_epoch(t, &now, loss);
@@ -471,6 +501,8 @@ static int finish(training *t)
     pluck_head *head = NULL;
     pluck_error err;
     double loss = 0;
+    if (!ranks_writes())
+        return EXIT_DONE;
     int code = judge(t, &loss);
     if (code != EXIT_DONE)
         return code;
@@ -515,7 +547,8 @@ static int check_flags(training *t)
         return complain(EXIT_USAGE, "--validation-targets needs --validation");
     if (flags->validation && !flags->validation_targets)
         return complain(EXIT_USAGE, "--validation needs --validation-targets");
-    return checkpoint_check(&t->checkpoint, flags);
+    int code = refuse_with_shards(flags);
+    return code != EXIT_DONE ? code : checkpoint_check(&t->checkpoint, flags);
 }
 
 /* Trains on what is set (pairs, n_tokens, teacher), and writes the head to flags->output. */
@@ -531,7 +564,7 @@ static int run(training *t)
         checkpoint_watch_signals(&t->checkpoint);
     if (code == EXIT_DONE)
         code = build_tree(t);
-    if (code == EXIT_DONE && t->teacher.head)
+    if (code == EXIT_DONE && t->teacher.head && ranks_writes())
         code = pairs_loss(t->validation.targets ? &t->validation : &t->pairs, t->teacher.head,
                           plk_thread_count((uint32_t)flags->threads), &t->dense_loss);
     if (code == EXIT_DONE)
@@ -647,6 +680,8 @@ static const flag training_table[] = {
     FLAG_GROUP(threads_flag, training_flags, threads),
     FLAG_GROUP(format_flag, training_flags, format),
     FLAG_GROUP(quiet_flag, training_flags, call),
+    FLAG_GROUP(shard_group, training_flags, call.shard),
+    FLAG_TITLE("Output"),
     {FLAG(OUTPUT, "output", training_flags, output), .letter = 'o',
      .help = "write the head to FILE, as .safetensors"},
     FLAG_END,

@@ -4,6 +4,7 @@ what is wrong with its parts: never a file that looks whole and is not."""
 import os
 import pathlib
 import random
+import re
 import struct
 import unittest
 import zlib
@@ -59,6 +60,14 @@ TUNES = [
     ("report logits.npy --targets targets.npy --explore 2 -o out.html", ("out.html",)),
     ("report small.npy a.npy small.npy --rows 1: --explore 3 --vocab-size 512", ()),
 ]
+TREES = [
+    ("tree fit hidden.npy next.npy --epochs 2 -o out.st", ("out.st",)),
+    ("tree fit hidden.npy next.npy --tree clusters --vectors head.npy --epochs 1 -f json --no-bias "
+     "-o out.st", ("out.st",)),
+    ("tree distill head.npy hidden.npy next.npy --bias bias.npy --counts counts.txt --epochs 1 "
+     "-o out.st", ("out.st",)),
+    ("tree fit hidden.npy next.npy --epochs 1 --rate 0 --seed 3 -o out.st", ("out.st",)),
+]
 
 
 class Shards(CommandCase):
@@ -66,7 +75,7 @@ class Shards(CommandCase):
         """Runs shard i of n, which writes nothing but its partial."""
         name = name or f"part.{i}"
         before = set(self.names())
-        command, rest = line.split(" ", 1)
+        command, rest = re.fullmatch("((?:tree )?[a-z]+) (.*)", line).groups()
         out = self.run_line(f"pluck {command} --shard {i}/{n} --partial {name} {rest}", code, env)
         self.assertEqual(out, b"")
         self.assertEqual(set(self.names()) - before, {name} if code == 0 else set())
@@ -125,6 +134,23 @@ class Shards(CommandCase):
 
     def test_tunes_and_reports_are_those_of_one_process(self):
         self.check_all(TUNES)
+
+    def test_trees_are_those_of_one_process(self):
+        self.check_all(TREES)
+
+    def test_what_a_tree_cannot_do_in_parts(self):
+        line = "tree fit hidden.npy next.npy -o out.st"
+        for more, said in [
+                ("--validation valid_hidden.npy --validation-targets valid_next.npy",
+                 "--validation cannot be combined with --shard: it needs the whole head after "
+                 "every epoch; leave it out, and measure the head with pluck tree eval"),
+                ("--checkpoint c", "--checkpoint cannot be combined with --shard"),
+                ("--resume", "--resume cannot be combined with --shard"),
+                ("--overwrite", "--overwrite cannot be combined with --shard")]:
+            self.shard(f"{line} {more}", 0, 2, code=2)
+            self.assertIn(said, self.stderr)
+        self.shard(line, 1, 3)
+        self.refuse("part.1", "shards 0 and 2 of 3 are missing\n")
 
     def test_more_shards_than_rows(self):
         self.check("sample small.npy -f json", (), 13, random.Random(1))
