@@ -43,6 +43,7 @@ ALLOWED = {
     "dump": "file json base simd",
     "weighted": "file json simd rng base",
     "heads": "file json thread simd rng base",
+    "mpi": "",
     "tune": "dump file softmax thread simd rng base",
 }
 
@@ -57,7 +58,7 @@ SCRIPT_FOLDERS = ["scripts", "tests", "docs", "bench", "fuzz"]
 DATA_FOLDERS = ["tests/data", "tests/golden"]
 # Named after the header of another project that they stand for.
 COMMANDS = "cli/commands"
-STAND_INS = ["tests/llama/llama.h"]
+STAND_INS = ["tests/llama/llama.h", "tests/headers/mpi.h"]
 MAX_FUNCTION_LINES = 80
 MAX_FILE_LINES = 700
 MAX_COLUMNS = 100

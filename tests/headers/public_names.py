@@ -15,7 +15,9 @@ VARIABLE = re.compile(r"\b(\w+)\s*(?:\[[^\]]*\]\s*)*$")
 
 
 def header_paths(include_dir):
-    return sorted(pathlib.Path(include_dir, "pluck").glob("*.h"))
+    """mpi.h is of a library of its own."""
+    paths = pathlib.Path(include_dir, "pluck").glob("*.h")
+    return sorted(path for path in paths if path.name != "mpi.h")
 
 
 def statements(text):

@@ -25,6 +25,7 @@ NAMES = {
                "void llama_sampler_chain_add(struct llama_sampler *, struct llama_sampler *);"
                "llama_token llama_sampler_sample(struct llama_sampler *, struct llama_context *,"
                " int);",
+    "mpi.h": "static pluck_shard *shard; static pluck_draw draw; pluck_logits model_slice(void);",
     "sampled_softmax.h": "static pluck_pcg64 rng; static pluck_token target;"
                          "static uint64_t n_tries;"
                          "static double expected[65], loss; static float logits[65], gradient[65];"

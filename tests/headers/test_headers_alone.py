@@ -44,15 +44,16 @@ def main():
     if not compilers:
         print(f"skipped: no {language} compiler ({', '.join(names)}) works here")
         return 77
-    headers = header_paths(include_dir)
+    headers = [*header_paths(include_dir), include_dir / "pluck" / "mpi.h"]
     if not headers:
         print(f"{include_dir}/pluck has no header")
         return 1
     n_failed = 0
     for compiler in compilers:
         command = [compiler, standard, "-x", language, "-fsyntax-only", *WARNINGS, *warnings]
-        # llama.h, which pluck/llama.h expects of its user, is the tests' stand-in.
-        command += ["-I", include_dir, "-I", include_dir / ".." / "tests" / "llama"]
+        # llama.h and mpi.h, which headers expect of their users, are the tests' stand-ins.
+        tests = include_dir / ".." / "tests"
+        command += ["-I", include_dir, "-I", tests / "llama", "-I", tests / "headers"]
         for header in headers:
             include = f"#include <pluck/{header.name}>\n"
             # A file that declares nothing would be worth a pedantic warning of its own.

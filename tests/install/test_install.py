@@ -44,8 +44,8 @@ def install():
     os.environ["PKG_CONFIG_PATH"] = str(pc_file.parent)
 
 
-def pkg_config(*options):
-    return shlex.split(run("pkg-config", f"--define-variable=prefix={prefix}", *options, "pluck"))
+def pkg_config(*options, library="pluck"):
+    return shlex.split(run("pkg-config", f"--define-variable=prefix={prefix}", *options, library))
 
 
 def library_dir():
@@ -140,7 +140,17 @@ class Installed(unittest.TestCase):
     def test_every_public_header_is_installed(self):
         kept = sorted(path.name for path in (source / "include" / "pluck").glob("*.h"))
         installed = sorted(path.name for path in (prefix / "include" / "pluck").glob("*.h"))
+        if not list(library_dir().glob("libpluck-mpi.*")):
+            kept.remove("mpi.h")
         self.assertEqual(kept, installed)
+
+    def test_mpi_program(self):
+        if not (library_dir() / "pkgconfig" / "pluck-mpi.pc").exists() or not shutil.which("mpicc"):
+            self.skipTest("built without libpluck-mpi, or no mpicc")
+        flags = pkg_config("--cflags", "--libs", library="pluck-mpi")
+        program = scratch / "tensor_parallel"
+        run("mpicc", "-std=c11", source / "examples" / "tensor_parallel.c", "-o", program, *flags)
+        self.assertIn("libpluck-mpi.so.1", needed_libraries(program))
 
     def test_every_preset_is_installed(self):
         kept = sorted(path.name for path in (source / "configs").glob("*.json"))
