@@ -139,6 +139,12 @@ const flag shard_group[] = {
      .help = "with --shard: write what pluck merge needs of this part to FILE"},
     {FLAG(INPUT, "plan", shard_flags, plan),
      .help = "with --shard: go on from FILE, which pluck merge has written with --plan-out"},
+    {FLAG(TEXT, "partials", shard_flags, partials), .value = "FOLDER", .share = SHARE_NOT,
+     .help = "keep the results of each shard in FOLDER while the run goes on, and take those that "
+             "are there already from it: a run that was killed is started again with the same "
+             "command"},
+    {FLAG(COUNT, "shards", shard_flags, n_shards), .min = 1, .max = 1000000, .share = SHARE_NOT,
+     .help = "with --partials: number of shards (default: 64)"},
     FLAG_END,
 };
 

@@ -90,7 +90,8 @@ typedef enum help_kind { HELP_NONE, HELP_PAGE, HELP_ALL } help_kind;
 
 /* Which shard of its rows a run does, see run_ranks.h. */
 typedef struct shard_flags {
-    const char *shard, *partial, *plan;
+    const char *shard, *partial, *plan, *partials;
+    uint64_t n_shards;
 } shard_flags;
 extern const flag shard_group[];
 

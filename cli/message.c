@@ -9,19 +9,19 @@
 #include <stdio.h>
 
 /* The longest path and what is said about it. */
-enum { TEXT_BYTES = 4096 + 1024 };
+enum { TEXT_BYTES = 4096 + 1024, BEGINNING_BYTES = MESSAGE_LINE_BYTES - TEXT_BYTES - 4 };
 
 /* Of the process, as its standard error is. */
-static char beginning[64] = "pluck";
+static char beginning[BEGINNING_BYTES] = "pluck";
 static bool is_quiet, has_ended;
 
-static message_taker taker;
-static void *taker_user;
+static message_sink sink;
 
-void message_divert(message_taker take, void *user)
+message_sink message_divert(message_sink to)
 {
-    taker = take;
-    taker_user = user;
+    message_sink old = sink;
+    sink = to;
+    return old;
 }
 
 void message_start(const char *command, bool quiet)
@@ -47,7 +47,7 @@ bool message_is_quiet(void)
 
 static void say_values(bool is_complaint, const char *head, const char *format, va_list values)
 {
-    char text[TEXT_BYTES], line[TEXT_BYTES], whole[sizeof beginning + sizeof line + 4];
+    char text[TEXT_BYTES], line[TEXT_BYTES], whole[MESSAGE_LINE_BYTES];
     int n = vsnprintf(text, sizeof text, format, values);
     if (has_ended)
         return;
@@ -55,8 +55,8 @@ static void say_values(bool is_complaint, const char *head, const char *format, 
         text[0] = '\0';
     plk_show_line(line, sizeof line, text);
     snprintf(whole, sizeof whole, "%s: %s\n", head, line);
-    if (taker)
-        taker(taker_user, whole, is_complaint);
+    if (sink.take)
+        sink.take(sink.user, whole, is_complaint);
     else
         fputs(whole, stderr);
 }

@@ -41,10 +41,15 @@ const char *message_who(void);
 /* From now on nothing more is said: the work of this process is done. */
 void message_end(void);
 
-/* From now on take gets each message, a whole line, in the place of standard error; NULL: standard
- * error does. is_complaint: of complain(). */
-typedef void (*message_taker)(void *user, const char *line, bool is_complaint);
-void message_divert(message_taker take, void *user);
+/* Takes a message, a whole line of fewer bytes than this. is_complaint: it is of complain(). */
+enum { MESSAGE_LINE_BYTES = 4096 + 1024 + 128 };
+typedef struct message_sink {
+    void (*take)(void *user, const char *line, bool is_complaint); /* NULL: standard error does */
+    void *user;
+} message_sink;
+
+/* From now on messages go to this one; returns where they went before. */
+message_sink message_divert(message_sink sink);
 bool message_is_quiet(void);
 
 /* Writes "who: message" as one line to standard error; returns code, so that a caller can return

@@ -26,7 +26,7 @@
 
 #define STREAM_MESSAGE (RANKS_RECORD - 1)
 #define CHUNK_BYTES    ((uint64_t)16 << 20)
-enum { CHUNKS_PER_RANK = 8, LINE_BYTES = 4096 + 1024 };
+enum { CHUNKS_PER_RANK = 8 };
 
 /* Bytes that grow. */
 typedef struct buffer {
@@ -35,11 +35,10 @@ typedef struct buffer {
 } buffer;
 
 static struct {
-    bool is_solo;               /* the command does not share its rows: rank 0 runs it alone */
-    char complaint[LINE_BYTES]; /* of a rank other than 0, outside of rows; "": none */
+    bool is_solo; /* the command does not share its rows: rank 0 runs it alone */
+    char complaint[MESSAGE_LINE_BYTES]; /* of a rank other than 0, outside of rows; "": none */
     const row_pass *pass;
     uint64_t chunk_rows;
-    bool is_running;         /* a chunk, whose messages belong to it */
     buffer frames, messages; /* of the chunk that is running */
 } run;
 
@@ -155,11 +154,9 @@ static int run_chunk(void *user, uint64_t chunk)
     const row_pass *pass = user;
     uint64_t first = pass->first + chunk * run.chunk_rows;
     uint64_t end = pass->end - first < run.chunk_rows ? pass->end : first + run.chunk_rows;
-    run.is_running = true;
-    message_divert(take_message, NULL);
+    message_sink old = message_divert((message_sink){.take = take_message});
     int code = ranks_capture(pass, first, end, &(ranks_sink){.take = take_piece});
-    run.is_running = false;
-    message_divert(keep_complaint, NULL);
+    (void)message_divert(old);
     if (run.frames.n > 0)
         put_frames(&run.frames);
     if (run.messages.n > 0)
@@ -198,9 +195,9 @@ static int play_frames(const row_pass *pass, const char *bytes, size_t n)
 /* Called in the middle of a chunk as well, whose messages are taken. */
 static int write_frames(void *user, const char *bytes, size_t n)
 {
-    message_divert(keep_complaint, NULL);
+    message_sink old = message_divert((message_sink){.take = keep_complaint});
     int code = play_frames(user, bytes, n);
-    message_divert(run.is_running ? take_message : keep_complaint, NULL);
+    (void)message_divert(old);
     return code;
 }
 
@@ -213,13 +210,45 @@ static uint64_t choose_chunk_rows(const row_pass *pass)
     return rows > 0 ? rows : 1;
 }
 
+void peers_number(uint32_t *process, uint32_t *n_processes)
+{
+    *process = (uint32_t)the_world.rank;
+    *n_processes = (uint32_t)the_world.size;
+}
+
+int peers_begin_pass(uint64_t check)
+{
+    deal_begin();
+    return world_meet(WORLD_PASS, check, EXIT_DONE, NULL);
+}
+
+bool peers_take(uint64_t n, uint64_t *i)
+{
+    return deal_chunk(n, i);
+}
+
+void peers_stop(uint64_t i)
+{
+    deal_stop(i + 1);
+}
+
+int peers_settle(int code, uint64_t order, const char *message)
+{
+    bool is_kept = !message && the_world.rank > 0;
+    return world_settle(code, order, is_kept ? run.complaint : message);
+}
+
+pluck_status peers_combine(pluck_tally *tally, pluck_error *err)
+{
+    return tallies_combine(tally, err);
+}
+
 int peers_pass(const row_pass *pass)
 {
     if (peers_are_alone())
         return pass->rows(pass->user, pass->first, pass->end);
     uint64_t n = pass->end - pass->first;
-    deal_begin();
-    int code = world_meet(WORLD_PASS, pass->first ^ pass->end << 1, EXIT_DONE, NULL);
+    int code = peers_begin_pass(pass->first ^ pass->end << 1);
     if (code != EXIT_DONE)
         return code;
     run.pass = pass;
@@ -246,7 +275,7 @@ int peers_begin(int *argc, char ***argv)
 {
     int code = world_start(argc, argv);
     if (code == EXIT_DONE && the_world.size > 1)
-        message_divert(keep_complaint, NULL);
+        (void)message_divert((message_sink){.take = keep_complaint});
     return code;
 }
 

@@ -1,6 +1,8 @@
 /* The processes of a run of pluck: one. See pluck-mpi for more. */
 #include "run_ranks.h"
 
+#include <stdio.h>
+
 bool peers_are_alone(void)
 {
     return true;
@@ -24,6 +26,49 @@ const pluck_ranks *peers_get(void)
 int peers_pass(const row_pass *pass)
 {
     return pass->rows(pass->user, pass->first, pass->end);
+}
+
+/* The part that comes next. */
+static uint64_t next_part;
+
+int peers_begin_pass(uint64_t check)
+{
+    (void)check;
+    next_part = 0;
+    return EXIT_DONE;
+}
+
+bool peers_take(uint64_t n, uint64_t *i)
+{
+    *i = next_part;
+    return next_part < n && next_part++ < n;
+}
+
+void peers_stop(uint64_t i)
+{
+    (void)i;
+    next_part = UINT64_MAX;
+}
+
+int peers_settle(int code, uint64_t order, const char *message)
+{
+    (void)order;
+    if (code != EXIT_DONE && message)
+        fputs(message, stderr);
+    return code;
+}
+
+pluck_status peers_combine(pluck_tally *tally, pluck_error *err)
+{
+    (void)tally;
+    (void)err;
+    return PLUCK_OK;
+}
+
+void peers_number(uint32_t *process, uint32_t *n_processes)
+{
+    *process = 0;
+    *n_processes = 1;
 }
 
 const char *peers_version(void)

@@ -12,13 +12,14 @@
 #include "base/error.h"
 #include "base/tally.h"
 #include "partial.h"
+#include "resume.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum run_mode { MODE_PEERS, MODE_SHARD, MODE_MERGE } run_mode;
+typedef enum run_mode { MODE_PEERS, MODE_RESUME, MODE_SHARD, MODE_MERGE } run_mode;
 
 /* A tally of all shards. */
 typedef struct known_tally {
@@ -62,12 +63,19 @@ bool ranks_are_alone(void)
 
 const char *ranks_name(void)
 {
-    return run.mode == MODE_PEERS ? peers_name() : "--shard";
+    if (run.mode == MODE_PEERS)
+        return peers_name();
+    return run.mode == MODE_RESUME ? "--partials" : "--shard";
 }
 
 bool ranks_writes(void)
 {
-    return run.mode == MODE_PEERS ? peers_write() : run.mode == MODE_MERGE;
+    return run.mode <= MODE_RESUME ? peers_write() : run.mode == MODE_MERGE;
+}
+
+bool ranks_share_seed(void)
+{
+    return run.mode == MODE_PEERS;
 }
 
 /*
@@ -131,32 +139,52 @@ static int start(const call *c)
 /* All processes must have the same arguments and files. */
 static int start_peers(const call *c)
 {
-    fact_list facts = {0};
     unsigned char digest[PLK_SHA256_BYTES];
-    int code = facts_add_call(&facts, c);
+    int code = start(c);
     if (code == EXIT_DONE) {
-        facts_digest(&facts, digest);
+        facts_digest(&run.head.facts, digest);
         code = peers_agree(digest);
     }
-    facts_free(&facts);
-    return code;
+    if (code == EXIT_DONE && run.mode == MODE_RESUME)
+        code = resume_start(c->shard.partials, (uint32_t)c->shard.n_shards, &run.head);
+    return code == EXIT_DONE ? code : ranks_end(code);
+}
+
+static int check_flags(const call *c)
+{
+    const shard_flags *flags = &c->shard;
+    if (!flags->shard && (flags->partial || flags->plan))
+        return complain(EXIT_USAGE, "--%s needs --shard I/N", flags->partial ? "partial" : "plan");
+    if (flags->shard && !flags->partial)
+        return complain(EXIT_USAGE,
+                        "--shard needs --partial FILE, the file for the results of this shard");
+    if (flags->n_shards > 0 && !flags->partials)
+        return complain(EXIT_USAGE, "--shards needs --partials FOLDER; to do one shard, give "
+                                    "--shard I/N");
+    if (flags->partials && strncmp(c->command->name, "tree ", strlen("tree ")) == 0)
+        return complain(EXIT_USAGE, "--partials: a training keeps checkpoints; --checkpoint names "
+                                    "the file, and --resume goes on from it");
+    if (flags->shard && flags->partials)
+        return complain(EXIT_USAGE, "--shard cannot be combined with --partials, with which one "
+                                    "run does all shards");
+    if (flags->shard && !peers_are_alone())
+        return complain(EXIT_USAGE, "--shard cannot be combined with %s", peers_name());
+    return EXIT_DONE;
 }
 
 int ranks_start(const call *c)
 {
     const shard_flags *flags = &c->shard;
-    if (!flags->shard && (flags->partial || flags->plan))
-        return complain(EXIT_USAGE, "--%s needs --shard I/N", flags->partial ? "partial" : "plan");
+    int code = check_flags(c);
+    if (code != EXIT_DONE)
+        return code;
+    if (flags->partials)
+        run.mode = MODE_RESUME;
     if (!flags->shard)
-        return peers_are_alone() ? EXIT_DONE : start_peers(c);
-    if (!flags->partial)
-        return complain(EXIT_USAGE,
-                        "--shard needs --partial FILE, the file for the results of this shard");
-    if (!peers_are_alone())
-        return complain(EXIT_USAGE, "--shard cannot be combined with %s", peers_name());
+        return ranks_are_alone() ? EXIT_DONE : start_peers(c);
     run.mode = MODE_SHARD;
     run.writer_path = flags->partial;
-    int code = ranks_read_shard(flags->shard, &run.head.shard, &run.head.count);
+    code = ranks_read_shard(flags->shard, &run.head.shard, &run.head.count);
     if (code == EXIT_DONE)
         code = start(c);
     return code == EXIT_DONE ? code : ranks_end(code);
@@ -202,7 +230,7 @@ static int settle(void)
 }
 
 /* What the command does now changes nothing, and what it says about its end is not heard. */
-static int end_run(int code)
+int ranks_end_run(int code)
 {
     run.has_ended = true;
     run.end_code = code;
@@ -299,7 +327,7 @@ static pluck_status merge_tallies(partial *const *files, size_t n_files, uint64_
     return tally ? keep_tally(number, tally, err) : PLUCK_OK;
 }
 
-static bool can_write(const row_pass *pass)
+bool ranks_can_write(const row_pass *pass)
 {
     for (size_t i = 0; i < pass->n_outs; i++)
         if (pass->outs[i].error != 0)
@@ -327,7 +355,7 @@ static int play(partial *const *files, size_t n_files, uint64_t number, const ro
         return complain_error(status, &err);
     for (size_t i = 0; i < n_files; i++) {
         const partial_pass *known = partial_find(files[i], number);
-        for (uint64_t at = known->begin_bytes; at < known->end_bytes && can_write(pass);) {
+        for (uint64_t at = known->begin_bytes; at < known->end_bytes && ranks_can_write(pass);) {
             partial_section s = partial_next(files[i], &at);
             if (s.kind == SECTION_TALLY)
                 continue;
@@ -383,7 +411,7 @@ static int write_plan(uint64_t number)
              "another round is needed: run the shards again with --plan %s, and merge their "
              "partials",
              run.plan_out);
-    return end_run(EXIT_DONE);
+    return ranks_end_run(EXIT_DONE);
 }
 
 /*
@@ -407,9 +435,9 @@ static int end_writing(int code)
         return code;
     run.is_writing = false;
     if (code == EXIT_DONE)
-        return end_run(partial_finish(&run.writer));
+        return ranks_end_run(partial_finish(&run.writer));
     (void)partial_give_up(&run.writer);
-    return end_run(code);
+    return ranks_end_run(code);
 }
 
 /* Describes the pass, and finds the rows of it that this shard has, counted from its first. */
@@ -503,7 +531,7 @@ bool ranks_hand_on(void)
 uint64_t ranks_count(uint64_t n)
 {
     if (run.mode != MODE_SHARD)
-        return run.mode == MODE_PEERS ? n : 0;
+        return run.mode == MODE_MERGE ? 0 : n;
     return plk_share_first(n, run.head.shard + 1, run.head.count) -
            plk_share_first(n, run.head.shard, run.head.count);
 }
@@ -516,6 +544,8 @@ int ranks_pass(const row_pass *pass)
     run.pass = pass;
     if (run.mode == MODE_PEERS)
         return peers_pass(pass);
+    if (run.mode == MODE_RESUME)
+        return resume_pass(pass);
     int code = settle();
     if (code != EXIT_DONE)
         return code;
@@ -533,7 +563,7 @@ int ranks_pass(const row_pass *pass)
 static pluck_status stop(int code, pluck_error *err)
 {
     if (!run.has_ended)
-        (void)end_run(code);
+        (void)ranks_end_run(code);
     return plk_fail(err, PLUCK_ERR_IO, "the run ends with this pass");
 }
 
@@ -588,6 +618,8 @@ const pluck_ranks *ranks_get(void)
 {
     if (run.mode == MODE_PEERS)
         return peers_get();
+    if (run.mode == MODE_RESUME)
+        return resume_ranks();
     run.ranks = (pluck_ranks){
         .struct_size = sizeof run.ranks,
         .begin = begin_pass,

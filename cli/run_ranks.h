@@ -29,6 +29,9 @@ const char *ranks_name(void);
  * and what is written outside of passes is dropped. */
 bool ranks_writes(void);
 
+/* Whether a random seed can be the same for all processes of the run. */
+bool ranks_share_seed(void);
+
 /* For the passes of the library; NULL: alone. */
 const pluck_ranks *ranks_get(void);
 
@@ -106,6 +109,13 @@ int ranks_capture(const row_pass *pass, uint64_t first, uint64_t end, const rank
 /* Gives a piece to the output or record() of the pass that it is for. */
 int ranks_play(const row_pass *pass, uint32_t stream, const char *bytes, size_t n);
 
+/* Whether no output of the pass has failed. */
+bool ranks_can_write(const row_pass *pass);
+
+/* The run is over, with this code of the process; what the command does and says now is not
+ * heard. Returns EXIT_SYSTEM, for the command. */
+int ranks_end_run(int code);
+
 /* The bytes of pluck_tally_put(), of malloc(). NULL: memory ran out. */
 void *ranks_tally_bytes(const pluck_tally *tally, size_t *n);
 
@@ -118,6 +128,27 @@ const char *peers_name(void);
 bool peers_write(void);
 const pluck_ranks *peers_get(void);
 int peers_pass(const row_pass *pass);
+
+/*
+ * For passes whose parts are dealt to the processes one by one. All processes begin the pass, with
+ * a number that must be the same for all, and settle after it.
+ */
+int peers_begin_pass(uint64_t check);
+
+/* The next part for this process of parts 0 to n - 1, in ascending order; false: there are no more.
+ * A part that failed: those behind it need not be done. */
+bool peers_take(uint64_t n, uint64_t *i);
+void peers_stop(uint64_t i);
+
+/* Waits for all processes. If any of them comes with another code than EXIT_DONE, all return that
+ * of the one with the lowest order, whose message, a line, is said; NULL: it was said. */
+int peers_settle(int code, uint64_t order, const char *message);
+
+/* Leaves in the tally what those of all processes have. */
+pluck_status peers_combine(pluck_tally *tally, pluck_error *err);
+
+/* Which process this is, of how many. */
+void peers_number(uint32_t *process, uint32_t *n_processes);
 
 /* "Open MPI v4.1.4"; NULL: there is only one process. */
 const char *peers_version(void);

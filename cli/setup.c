@@ -257,7 +257,7 @@ int setup_seed(pluck_config *config)
     uint64_t seed = 0;
     if (!setup_config_info(config).seed_is_random)
         return identify_config(config);
-    if (!ranks_are_alone() && peers_are_alone())
+    if (!ranks_share_seed())
         return complain(EXIT_USAGE,
                         "seed random cannot be combined with %s: all processes need the same seed; "
                         "give a number",

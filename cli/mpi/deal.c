@@ -10,6 +10,8 @@
 
 #include "mpi/world.h"
 
+#include "base/tally.h"
+
 enum { SHARES = 3, LEAST_ITEMS = 64, LEAST_TURNS = 16 };
 
 void deal_begin(void)
@@ -22,19 +24,13 @@ void deal_begin(void)
     MPI_Win_sync(w->window);
 }
 
-/* n * part / whole, rounded down; part <= whole < 2^31. */
-static uint64_t share_of(uint64_t n, uint64_t part, uint64_t whole)
-{
-    return n / whole * part + n % whole * part / whole;
-}
-
 void deal_items(uint64_t n_items, uint64_t *first, uint64_t *end)
 {
     const world *w = &the_world;
     uint64_t size = (uint64_t)w->size, before = (uint64_t)w->n_before,
              ranks = (uint64_t)w->node_size;
-    uint64_t begin = share_of(n_items, before, size);
-    uint64_t n = share_of(n_items, before + ranks, size) - begin;
+    uint64_t begin = plk_share_first(n_items, before, size);
+    uint64_t n = plk_share_first(n_items, before + ranks, size) - begin;
     uint64_t least = n_items / (LEAST_TURNS * size);
     least = least < LEAST_ITEMS ? least : LEAST_ITEMS;
     uint64_t at = atomic_load(&w->state->next), take = 0;

@@ -124,7 +124,9 @@ static pluck_status combine(void *user, pluck_tally *tally, pluck_error *err)
 
 const pluck_ranks *tallies_ranks(void)
 {
-    static const pluck_ranks ranks = {
+    static pluck_ranks ranks = {
         .struct_size = sizeof ranks, .begin = begin, .next = next, .combine = combine};
+    ranks.rank = (uint32_t)the_world.rank;
+    ranks.n_ranks = (uint32_t)the_world.size;
     return &ranks;
 }

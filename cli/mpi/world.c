@@ -21,7 +21,7 @@
 
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "atomics in shared memory must be free of locks");
 
-enum { MESSAGE_BYTES = 4096 + 1024, SPINS = 200, MAX_PAUSE_NS = 1000000 };
+enum { SPINS = 200, MAX_PAUSE_NS = 1000000 };
 
 /* Counts of MPI 3.1 are ints. */
 #define PIECE_BYTES ((uint64_t)1 << 30)
@@ -233,13 +233,13 @@ uint64_t world_progress(void)
     return sum * (uint64_t)w->size / (uint64_t)w->node_size;
 }
 
-enum { PLACE, CHECK, CODE, HAS_MESSAGE, N_WORDS };
+enum { PLACE, CHECK, CODE, ORDER, HAS_MESSAGE, N_WORDS };
 
 /* The message of a rank, said by rank 0. */
 static void say_message(int from, const char *message)
 {
     world *w = &the_world;
-    char text[MESSAGE_BYTES] = "";
+    char text[MESSAGE_LINE_BYTES] = "";
     if (w->rank == from && message)
         snprintf(text, sizeof text, "%s", message);
     if (from != 0 && w->rank == from)
@@ -261,19 +261,29 @@ static int find_other(const uint64_t *known)
     return 0;
 }
 
+/* The rank whose failure counts, or -1. */
+static int find_failed(const uint64_t *known)
+{
+    int failed = -1;
+    for (int i = 0; i < the_world.size; i++) {
+        const uint64_t *words = known + (size_t)i * N_WORDS;
+        if (words[CODE] != EXIT_DONE &&
+            (failed < 0 || words[ORDER] < known[(size_t)failed * N_WORDS + ORDER]))
+            failed = i;
+    }
+    return failed;
+}
+
 static int judge(const uint64_t *known, const char *message)
 {
-    world *w = &the_world;
-    for (int i = 0; i < w->size; i++) {
-        const uint64_t *words = known + (size_t)i * N_WORDS;
-        if (words[CODE] == EXIT_DONE)
-            continue;
+    int failed = find_failed(known), other = failed < 0 ? find_other(known) : 0;
+    if (failed >= 0) {
+        const uint64_t *words = known + (size_t)failed * N_WORDS;
         if (words[HAS_MESSAGE] != 0)
-            say_message(i, message);
+            say_message(failed, message);
         return (int)words[CODE];
     }
-    int other = find_other(known);
-    if (other > 0 && w->rank == 0)
+    if (other > 0 && the_world.rank == 0)
         complain(EXIT_DATA,
                  "rank %d does not have the same work as rank 0; all of them must see the same "
                  "files",
@@ -281,22 +291,35 @@ static int judge(const uint64_t *known, const char *message)
     return other > 0 ? EXIT_DATA : EXIT_DONE;
 }
 
-int world_meet(world_place place, uint64_t check, int code, const char *message)
+static int meet(const uint64_t *words, const char *message)
 {
     world *w = &the_world;
     if (w->has_failed)
         return w->code;
-    uint64_t words[N_WORDS] = {[PLACE] = place,
-                               [CHECK] = check,
-                               [CODE] = (uint64_t)code,
-                               [HAS_MESSAGE] = code != EXIT_DONE && message};
-    uint64_t *known = world_memory((uint64_t)w->size * sizeof words);
+    uint64_t *known = world_memory((uint64_t)w->size * N_WORDS * sizeof *known);
     MPI_Request request;
     MPI_Iallgather(words, N_WORDS, MPI_UINT64_T, known, N_WORDS, MPI_UINT64_T, w->all, &request);
     world_wait(&request);
-    code = judge(known, message);
+    w->code = judge(known, message);
     free(known);
-    w->has_failed = code != EXIT_DONE;
-    w->code = code;
-    return code;
+    w->has_failed = w->code != EXIT_DONE;
+    return w->code;
+}
+
+int world_meet(world_place place, uint64_t check, int code, const char *message)
+{
+    const uint64_t words[N_WORDS] = {[PLACE] = place,
+                                     [CHECK] = check,
+                                     [CODE] = (uint64_t)code,
+                                     [HAS_MESSAGE] = code != EXIT_DONE && message};
+    return meet(words, message);
+}
+
+int world_settle(int code, uint64_t order, const char *message)
+{
+    const uint64_t words[N_WORDS] = {[PLACE] = WORLD_SETTLE,
+                                     [CODE] = (uint64_t)code,
+                                     [ORDER] = order,
+                                     [HAS_MESSAGE] = code != EXIT_DONE && message};
+    return meet(words, message);
 }

@@ -58,6 +58,7 @@ typedef enum world_place {
     WORLD_START,  /* before the command runs */
     WORLD_PASS,   /* before a pass */
     WORLD_MERGED, /* after it */
+    WORLD_SETTLE, /* the same, without a tally */
     WORLD_SHARE,  /* before rank 0 shares something */
     WORLD_END     /* at the end of the command */
 } world_place;
@@ -70,6 +71,10 @@ typedef enum world_place {
  * same way at once.
  */
 int world_meet(world_place place, uint64_t check, int code, const char *message);
+
+/* The same after parts of a pass: of the ranks that failed, the one with the lowest order
+ * counts. */
+int world_settle(int code, uint64_t order, const char *message);
 
 /* Sends the bytes of rank 0 to all; all ranks call it with the same number. */
 void world_broadcast(void *bytes, uint64_t n_bytes);

@@ -45,8 +45,15 @@ LINES = [
     "tune logits.npy --objective entropy=2 --rows 5: --no-curves",
     "report logits.npy --targets targets.npy --explore 2 --vocab vocab.json -o out.html",
     "report small.npy a.npy one.npy --rows :50 --vocab-size 512 --explore 3",
+    "convert logits.npy -o out.npy --to-dtype bf16 --rows 3:60 --targets targets.npy "
+    "--targets-out out.targets.npy",
+    "convert logits.npy -o out.safetensors",
+    "convert logits.npy -o out.jsonl --rows 9:55 --targets targets.npy",
+    "sample logits.npy --seed 3 --kept out.npz -o out.txt --partials parts --shards 6",
+    "tune logits.npy --targets targets.npy --partials parts --shards 5",
     # Failing rows.
     "report banned.npy",
+    "convert nan.npy -o out.jsonl",
     "tune nan.npy --objective entropy=1",
     "compare nan.npy nan.npy --format csv",
     "sample nan.npy --seed 3",
@@ -86,8 +93,8 @@ class Result:
             done = subprocess.run([*line, *words], cwd=folder, capture_output=True,
                                   stdin=subprocess.DEVNULL, timeout=SECONDS,
                                   env={**environment(), "LC_ALL": "C.UTF-8", **(env or {})})
-            self.files = {p.name: p.read_bytes() for p in folder.iterdir()
-                          if p.name not in before}
+            self.files = {p.name: p.read_bytes() if p.is_file() else sorted(os.listdir(p))
+                          for p in folder.iterdir() if p.name not in before}
         finally:
             shutil.rmtree(parent)
         self.code, self.out, self.messages = done.returncode, done.stdout, done.stderr
@@ -195,19 +202,19 @@ def is_alive(pid):
 
 class Killed(MpiCase):
     """A run that takes long is killed in the middle."""
-    LINE = "sample logits.npy --seed 3 --draws 200000 -q -o out.txt"
+    LINE = "sample logits.npy --seed 3 --draws 80000 -q -o out.txt"
 
-    def start(self, kill_seconds=None):
+    def start(self, kill_seconds=None, more=()):
         self.folder = pathlib.Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
         shutil.copytree(self.template, self.folder, dirs_exist_ok=True)
         # The launcher is the first of its own session, as in a terminal.
-        job = subprocess.Popen(LAUNCHER.line(max(ARGS.ranks), *shlex.split(self.LINE),
+        job = subprocess.Popen(LAUNCHER.line(max(ARGS.ranks), *shlex.split(self.LINE), *more,
                                              kill_seconds=kill_seconds),
                                cwd=self.folder, env=environment(), stdin=subprocess.DEVNULL,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                start_new_session=True)
-        self.wait_for(lambda: self.temporaries(), "the run has begun to write")
+        self.wait_for(lambda: self.temporaries() or self.partials(), "the run has begun to write")
         ranks = [p for p in children_of(job.pid) if self.name_of(p) == "pluck-mpi"]
         self.assertEqual(len(ranks), max(ARGS.ranks))
         return job, sorted(ranks)
@@ -216,6 +223,9 @@ class Killed(MpiCase):
     def name_of(pid):
         path = pathlib.Path(f"/proc/{pid}/comm")
         return path.read_text().strip()[:9] if path.exists() else ""
+
+    def partials(self):
+        return {p.name: p.stat().st_ino for p in self.folder.glob("parts/pass*")}
 
     def temporaries(self):
         return [p for p in self.folder.glob(".out.txt.*") if p.stat().st_size > 0]
@@ -252,6 +262,22 @@ class Killed(MpiCase):
         job, ranks = self.start()
         job.kill()
         self.finish(job, ranks, True)
+
+
+    def test_a_rerun_completes_a_killed_run(self):
+        more = ["--partials", "parts", "--shards", "24"]
+        job, ranks = self.start(more=more)
+        os.kill(ranks[-1], signal.SIGKILL)
+        self.finish(job, ranks, True)
+        done = self.partials()
+        self.assertLess(len(done), 24)
+        line = LAUNCHER.line(2, *shlex.split(self.LINE), *more)
+        subprocess.run(line, cwd=self.folder, env=environment(), stdin=subprocess.DEVNULL,
+                       check=True, timeout=4 * SECONDS)
+        self.assertEqual({**self.partials(), **done}, self.partials())
+        found = (self.folder / "out.txt").read_bytes()
+        subprocess.run([ARGS.pluck, *shlex.split(self.LINE)], cwd=self.folder, check=True)
+        self.assertEqual((self.folder / "out.txt").read_bytes(), found)
 
 
 def main():
