@@ -73,6 +73,11 @@ bool ranks_writes(void)
     return run.mode <= MODE_RESUME ? peers_write() : run.mode == MODE_MERGE;
 }
 
+bool ranks_write_together(void)
+{
+    return run.mode == MODE_PEERS && !peers_are_alone();
+}
+
 bool ranks_share_seed(void)
 {
     return run.mode == MODE_PEERS;

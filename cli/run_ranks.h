@@ -29,6 +29,9 @@ const char *ranks_name(void);
  * and what is written outside of passes is dropped. */
 bool ranks_writes(void);
 
+/* Whether the processes run at the same time, and can write into one file. */
+bool ranks_write_together(void);
+
 /* Whether a random seed can be the same for all processes of the run. */
 bool ranks_share_seed(void);
 

@@ -1,7 +1,8 @@
 /*
  * pluck convert: the rows of a dump, as they are, into a file of another format or type. One row is
  * in memory at a time. Of processes that share the rows one writes them all: a record is the target
- * and the values of a row, little-endian and of the type that is written.
+ * and the values of a row, little-endian and of the type that is written. But if rows have places
+ * in the file, each rank of pluck-mpi writes its own into the one unfinished file.
  */
 #include "input.h"
 #include "run_files.h"
@@ -41,11 +42,18 @@ typedef struct conversion {
     unsigned char *made; /* a record */
     float *taken;        /* the values of one */
     pluck_dump_writer *writer;
+    bool is_direct; /* every process writes its rows */
     int unfinished[2];
     progress bar;
 } conversion;
 
-enum { TARGET_BYTES = 4 };
+enum { TARGET_BYTES = 4, PATH_BYTES = 4096 };
+
+/* What the process that has made the files tells the others. */
+typedef struct unfinished_paths {
+    bool is_direct, has_targets;
+    char rows[PATH_BYTES], targets[PATH_BYTES];
+} unfinished_paths;
 
 static int choose_format(const convert_flags *flags, pluck_dump_format *format)
 {
@@ -75,6 +83,57 @@ static int open_door(const char *path)
                : -1;
 }
 
+/* The files of the writer, if rows have places in them. */
+static void find_paths(conversion *c, unfinished_paths *paths)
+{
+    const char *paths_of[] = {pluck_dump_writer_temporary(c->writer, 0),
+                              pluck_dump_writer_temporary(c->writer, 1)};
+    char *const to[] = {paths->rows, paths->targets};
+    paths->has_targets = paths_of[1] != NULL;
+    paths->is_direct = paths_of[0] && pluck_dump_writer_seek(c->writer, 0, NULL) == PLUCK_OK;
+    for (size_t i = 0; i < 2 && paths->is_direct && paths_of[i]; i++) {
+        size_t n = strlen(paths_of[i]);
+        paths->is_direct = n < PATH_BYTES;
+        memcpy(to[i], paths_of[i], n < PATH_BYTES ? n + 1 : 0);
+    }
+}
+
+/* All processes write into the files that one of them has made. */
+static int join_writer(conversion *c, const pluck_dump_writer_options *options)
+{
+    unfinished_paths paths = {.is_direct = false};
+    pluck_error err;
+    if (c->writer)
+        find_paths(c, &paths);
+    int code = peers_share(&paths, sizeof paths);
+    c->is_direct = paths.is_direct;
+    if (code != EXIT_DONE || !c->is_direct || c->writer)
+        return code;
+    const char *const temporary[] = {paths.rows, paths.has_targets ? paths.targets : NULL};
+    pluck_status status =
+        pluck_dump_writer_join(&c->writer, c->flags->output, temporary, options, &err);
+    return complain_error(status, &err);
+}
+
+static int create_writer(conversion *c, const pluck_dump_writer_options *options)
+{
+    const convert_flags *flags = c->flags;
+    pluck_error err;
+    /* Opening a pipe waits for its reader, perhaps for ever: not while signals wait. */
+    const int doors[2] = {open_door(flags->output), open_door(flags->targets_out)};
+    unfinished_hold_signals(true);
+    pluck_status status = pluck_dump_writer_create(&c->writer, flags->output, options, &err);
+    for (unsigned i = 0; i < 2 && status == PLUCK_OK; i++) {
+        const char *path = pluck_dump_writer_temporary(c->writer, i);
+        c->unfinished[i] = path ? unfinished_add(path) : -1;
+    }
+    unfinished_hold_signals(false);
+    for (size_t i = 0; i < 2; i++)
+        if (doors[i] >= 0)
+            close(doors[i]);
+    return complain_error(status, &err);
+}
+
 static int open_writer(conversion *c, pluck_dump_format format)
 {
     const convert_flags *flags = c->flags;
@@ -93,27 +152,13 @@ static int open_writer(conversion *c, pluck_dump_format format)
         .tensor = flags->input.tensor,
         .targets_path = flags->targets_out,
     };
-    pluck_error err;
     if (is_known && c->end == c->first)
         return complain(EXIT_DATA, "%s: --rows %s names none of its rows", c->name, flags->rows);
     if (flags->targets_out && !c->known.is_known)
         return complain(EXIT_DATA, "%s: has no targets to write to %s; give them with --targets",
                         c->name, flags->targets_out);
-    if (!ranks_writes())
-        return EXIT_DONE;
-    /* Opening a pipe waits for its reader, perhaps for ever: not while signals wait. */
-    const int doors[2] = {open_door(flags->output), open_door(flags->targets_out)};
-    unfinished_hold_signals(true);
-    pluck_status status = pluck_dump_writer_create(&c->writer, flags->output, &options, &err);
-    for (unsigned i = 0; i < 2 && status == PLUCK_OK; i++) {
-        const char *path = pluck_dump_writer_temporary(c->writer, i);
-        c->unfinished[i] = path ? unfinished_add(path) : -1;
-    }
-    unfinished_hold_signals(false);
-    for (size_t i = 0; i < 2; i++)
-        if (doors[i] >= 0)
-            close(doors[i]);
-    return complain_error(status, &err);
+    int code = ranks_writes() ? create_writer(c, &options) : EXIT_DONE;
+    return code == EXIT_DONE && ranks_write_together() ? join_writer(c, &options) : code;
 }
 
 static int write_row(conversion *c, const pluck_dump_row *row)
@@ -169,14 +214,17 @@ static int copy_row(conversion *c, uint64_t row, bool *has_ended)
     }
     if (*has_ended)
         return EXIT_DONE;
-    return ranks_hand_on() ? hand_on_row(c, &read) : write_row(c, &read);
+    return ranks_hand_on() && !c->is_direct ? hand_on_row(c, &read) : write_row(c, &read);
 }
 
 static int copy_rows(void *user, uint64_t first, uint64_t end)
 {
     conversion *c = user;
+    pluck_error err;
     bool has_ended = false;
     int code = EXIT_DONE;
+    if (c->is_direct)
+        code = complain_error(pluck_dump_writer_seek(c->writer, first - c->first, &err), &err);
     for (uint64_t row = first; code == EXIT_DONE && !has_ended && row < end; row++) {
         code = copy_row(c, row, &has_ended);
         c->n_copied += !has_ended;
@@ -230,6 +278,11 @@ static int convert(conversion *c, pluck_dump_format format)
         code = open_writer(c, format);
     if (code == EXIT_DONE)
         code = share_rows(c);
+    /* The others first: the file gets its name when all rows are on the disk. */
+    if (code == EXIT_DONE && c->is_direct && !ranks_writes())
+        code = complain_error(pluck_dump_writer_finish(c->writer, &err), &err);
+    if (code == EXIT_DONE && c->is_direct)
+        code = peers_settle(code, 0, NULL);
     if (code != EXIT_DONE || !ranks_writes())
         return code;
     return complain_error(pluck_dump_writer_finish(c->writer, &err), &err);

@@ -49,11 +49,18 @@ LINES = [
     "--targets-out out.targets.npy",
     "convert logits.npy -o out.safetensors",
     "convert logits.npy -o out.jsonl --rows 9:55 --targets targets.npy",
+    "convert gpt2.npy -o out.npy --to npy --to-dtype f32",
+    "tree fit hidden.npy next.npy --counts counts.txt --validation valid_hidden.npy "
+    "--validation-targets valid_next.npy --epochs 2 -o out.st",
+    "tree distill head.npy hidden.npy next.npy --bias bias.npy --counts counts.txt --epochs 2 "
+    "--format json -o out.st",
+    "tree fit hidden.npy next.npy --epochs 2 -o out.st --checkpoint out.checkpoint --threads 2",
     "sample logits.npy --seed 3 --kept out.npz -o out.txt --partials parts --shards 6",
     "tune logits.npy --targets targets.npy --partials parts --shards 5",
     # Failing rows.
     "report banned.npy",
     "convert nan.npy -o out.jsonl",
+    "convert small.npy -o out.npy --targets late.txt",
     "tune nan.npy --objective entropy=1",
     "compare nan.npy nan.npy --format csv",
     "sample nan.npy --seed 3",
@@ -115,6 +122,7 @@ class MpiCase(unittest.TestCase):
     def setUpClass(cls):
         cls.template = tempfile.mkdtemp()
         write_inputs(cls.template)
+        pathlib.Path(cls.template, "late.txt").write_text("0 1 2 99 3\n")
 
     @classmethod
     def tearDownClass(cls):
