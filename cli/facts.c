@@ -98,7 +98,7 @@ static int check_file(const char *path)
                           strcmp(path, "-") == 0 ? "standard input" : path);
 }
 
-static int add_file(fact_list *facts, const char *name, const char *path)
+static int add_file(fact_list *facts, const char *name, const char *path, bool is_merge)
 {
     struct stat info;
     int checked = check_file(path);
@@ -110,7 +110,8 @@ static int add_file(fact_list *facts, const char *name, const char *path)
         int error_number = errno;
         if (fd >= 0)
             close(fd);
-        return complain(EXIT_SYSTEM, "%s: cannot be opened: %s", path, strerror(error_number));
+        return complain(EXIT_SYSTEM, "%s: cannot be opened: %s%s", path, strerror(error_number),
+                        is_merge ? "; merge compares the inputs with those of the shards" : "");
     }
     plk_sha256 hash;
     plk_sha256_start(&hash);
@@ -153,7 +154,7 @@ static const char *value_of(const call *c, const flag *f, char number[PLK_NUMBER
     }
 }
 
-static int add_flag(fact_list *facts, const call *c, const flag *f)
+static int add_flag(fact_list *facts, const call *c, const flag *f, bool is_merge)
 {
     char name[64], number[PLK_NUMBER_TEXT_BYTES];
     if (f->kind == FLAG_HEADING || f->kind == FLAG_KEY || f->share == SHARE_NOT ||
@@ -166,12 +167,12 @@ static int add_flag(fact_list *facts, const call *c, const flag *f)
         return f->kind == FLAG_INPUT ? check_file(value) : EXIT_DONE;
     snprintf(name, sizeof name, "--%s", f->name);
     if (f->kind == FLAG_INPUT)
-        return add_file(facts, name, value);
+        return add_file(facts, name, value, is_merge);
     fact_kind kind = f->kind == FLAG_OUTPUT ? FACT_OUTPUT : FACT_ARGUMENT;
     return facts_add(facts, kind, name, value) ? EXIT_DONE : complain_memory();
 }
 
-int facts_add_call(fact_list *facts, const call *c)
+int facts_add_call(fact_list *facts, const call *c, bool is_merge)
 {
     int code = facts_add(facts, FACT_ARGUMENT, "command", c->command->name) ? EXIT_DONE
                                                                             : complain_memory();
@@ -179,12 +180,12 @@ int facts_add_call(fact_list *facts, const call *c)
         char name[64];
         snprintf(name, sizeof name, "%.30s %zu", c->command->word_name, i + 1);
         if (c->command->words_are_inputs)
-            code = add_file(facts, name, c->words[i]);
+            code = add_file(facts, name, c->words[i], is_merge);
         else if (!facts_add(facts, FACT_ARGUMENT, name, c->words[i]))
             code = complain_memory();
     }
     for (size_t i = 0; code == EXIT_DONE && i < c->set->n; i++)
-        code = add_flag(facts, c, &c->set->flags[i]);
+        code = add_flag(facts, c, &c->set->flags[i], is_merge);
     return code;
 }
 

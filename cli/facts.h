@@ -39,8 +39,8 @@ fact *facts_add(fact_list *facts, fact_kind kind, const char *name, const char *
 
 /* Adds those of a command line. A file of at most 4 MiB counts by all its bytes; a larger one by
  * its size, its first and its last MiB, and 64 pieces of 4 KiB between them. A stream is refused,
- * which only one process can read. */
-int facts_add_call(fact_list *facts, const call *c);
+ * which only one process can read. is_merge: messages say why files are opened. */
+int facts_add_call(fact_list *facts, const call *c, bool is_merge);
 
 /* Adds bytes that name stands for. */
 int facts_add_content(fact_list *facts, const char *name, const void *bytes, size_t n);

@@ -343,6 +343,7 @@ static pluck_status read_all(partial *p, pluck_error *err)
 static pluck_status open_source(partial *p, pluck_error *err)
 {
     pluck_status status = read_all(p, err);
+    plk_source_drop(&p->source);
     if (status != PLUCK_OK)
         partial_close(p);
     return status;

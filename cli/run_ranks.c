@@ -134,7 +134,7 @@ static int start(const call *c)
 {
     int code = take_words(c);
     if (code == EXIT_DONE)
-        code = facts_add_call(&run.head.facts, c);
+        code = facts_add_call(&run.head.facts, c, run.mode == MODE_MERGE);
     if (code == EXIT_DONE && c->shard.plan)
         code = open_plan(c->shard.plan);
     /* What the command adds is compared later. */
@@ -326,6 +326,7 @@ static pluck_status merge_tallies(partial *const *files, size_t n_files, uint64_
             if (s.kind == SECTION_TALLY)
                 status = merge_tally(files[i], &s, tally, err);
         }
+        plk_source_drop(&files[i]->source);
         if (status != PLUCK_OK)
             return status;
     }
@@ -369,6 +370,7 @@ static int play(partial *const *files, size_t n_files, uint64_t number, const ro
             if (code != EXIT_DONE)
                 return code;
         }
+        plk_source_drop(&files[i]->source);
     }
     return EXIT_DONE;
 }

@@ -36,9 +36,15 @@ static int open_files(merge *m)
     m->shards = calloc(c->n_words, sizeof *m->shards);
     if (!m->files || !m->shards)
         return complain_memory();
+    progress bar;
+    progress_start(&bar, c->n_words, NULL);
+    bar.unit = "files";
     for (size_t i = 0; i < c->n_words; i++) {
         partial *p = &m->files[i];
+        progress_update(&bar, i);
         pluck_status status = partial_open(p, c->words[i], &err);
+        if (status != PLUCK_OK || i + 1 == c->n_words)
+            progress_clear(&bar);
         if (status != PLUCK_OK)
             return complain_error(status, &err);
         m->shards[m->n_files++] = p;

@@ -109,6 +109,9 @@ void plk_source_scattered(plk_source *source, uint64_t n_reads, uint64_t stride_
 /* The bytes before offset_bytes may leave memory; they can still be read. */
 void plk_source_release(plk_source *source, uint64_t offset_bytes);
 
+/* All bytes may leave memory; they can still be read. */
+void plk_source_drop(plk_source *source);
+
 /* The largest stream or unpacked content that is kept in memory. */
 #define PLK_MAX_LOADED_BYTES ((size_t)1 << 30)
 

@@ -425,6 +425,12 @@ const uint8_t *plk_source_at(plk_source *source, uint64_t offset_bytes, size_t s
     return source->bytes + offset_bytes;
 }
 
+void plk_source_drop(plk_source *source)
+{
+    if (source->mapped)
+        drop(source, 0, source->size_bytes);
+}
+
 void plk_source_scattered(plk_source *source, uint64_t n_reads, uint64_t stride_bytes)
 {
     if (!source->mapped || source->size_bytes <= PLK_SOURCE_SCATTERED_BYTES)

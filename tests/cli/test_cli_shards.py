@@ -260,7 +260,8 @@ class Shards(CommandCase):
         small.write_bytes(content[:-1] + b"\x7f")
         self.refuse("part.*", "part.0: is of a run on another DUMP 1 (small.npy) than the one now")
         small.unlink()
-        self.refuse("part.*", "small.npy: cannot be opened: No such file or directory", 4)
+        self.refuse("part.*", "small.npy: cannot be opened: No such file or directory; merge "
+                    "compares the inputs with those of the shards", 4)
         small.write_bytes(content)
         self.run_line("pluck merge part.*")
 
