@@ -179,7 +179,8 @@ static plk_race_terms terms_with(const race *r, double base, double share)
 }
 
 /* The tokens x of a block that could win with its second noise. If they are many, bounds of their
- * own noise find those that can. */
+ * own noise find those that can. It does not matter that the tokens of the first and the second
+ * noise are among them: they have entered with less. */
 static void race_others(race *r, const float *x, const block_noise *noise)
 {
     enum { FEW = 6 };
@@ -193,11 +194,8 @@ static void race_others(race *r, const float *x, const block_noise *noise)
         kernels->race_bounds(&terms, TOKEN_HIGH, noise->block, 1, x, bounds, found);
         n = kernels->gather(bounds, PLK_BLOCK, (float)r->limit, INFINITY, 0, ids, found);
     }
-    for (size_t i = 0; i < n; i++) {
-        uint32_t place = ids[i];
-        if (place != noise->first_low % PLK_BLOCK && place != noise->second_low % PLK_BLOCK)
-            try_other(r, noise->block * PLK_BLOCK + place, plk_float_at(x, place), noise);
-    }
+    for (size_t i = 0; i < n; i++)
+        try_other(r, noise->block * PLK_BLOCK + ids[i], plk_float_at(x, ids[i]), noise);
 }
 
 static void race_block(race *r, uint32_t block)
@@ -213,7 +211,7 @@ static void race_block(race *r, uint32_t block)
     if (!can_win(r, r->view->scratch->block_max[block], noise.second))
         return;
     stored = plk_float_at(x, k);
-    if (k != j && can_win(r, stored, noise.second))
+    if (can_win(r, stored, noise.second))
         enter(r, block * PLK_BLOCK + k, stored, exact_second(&noise));
     race_others(r, x, &noise);
 }
@@ -233,7 +231,7 @@ static void race_dense(race *r)
         uint32_t top;
         float bound = view->kernels->find_max(tops, n_tops / PLK_BLOCK, &top);
         if (bound == -INFINITY || (double)bound < r->limit)
-            return;
+            break;
         uint32_t place = top / COLUMNS * PLK_BLOCK + top % COLUMNS, block = place;
         while (bounds[block] < bound)
             block += COLUMNS;
@@ -243,6 +241,10 @@ static void race_dense(race *r)
         if (w->block_max[block] > -INFINITY)
             race_block(r, block);
     }
+    /* Floats do not tell such scores apart. The best tokens must be excluded. */
+    for (uint32_t block = 0; r->limit < -(double)FLT_MAX && block < w->n_blocks; block++)
+        if (w->block_max[block] > -INFINITY)
+            race_block(r, block);
 }
 
 /* Some survivors of a compact view. */

@@ -5,6 +5,7 @@
  * change who wins among those that stay.
  */
 #include "base/scalar_math.h"
+#include "select/pick.h"
 #include "simd/kernels.h"
 #include "simd/philox.h"
 #include "support/cases.h"
@@ -15,7 +16,6 @@
 #include "support/samplers.h"
 
 #include <pluck/pluck.h>
-#include <pluck/speculative.h>
 
 #include <float.h>
 #include <math.h>
@@ -235,6 +235,88 @@ static void tokens_are_those_of_the_definition(void **state)
     test_cases_run("tokens_are_those_of_the_definition", 0, 1500, token_is_the_definition, NULL);
 }
 
+static plk_view open_view(plk_scratch *scratch, pluck_isa isa, pluck_logits logits, double scale)
+{
+    plk_view view;
+    assert_int_equal(plk_view_open(&view, scratch, plk_kernels_get(isa), logits, false, NULL),
+                     PLUCK_OK);
+    view.scale = scale;
+    view.is_race = true;
+    view.noise = plk_noise_make(1, 2, 3);
+    return view;
+}
+
+/* Without the tokens that came before it, the next one of the definition wins; without any, none
+ * does. Tokens that are banned, or far below the largest logit, are no exception. */
+static bool next_token_is_that_of_the_definition(uint64_t seed, pluck_isa isa, const void *context)
+{
+    enum { MAX_NEXT = 4, MAX_N = 600 };
+    static const double scales[] = {1, 0.5, 3, 1e-30, 1e-38, 1e-45, 1e5};
+    static const float largest[] = {4, 60, 3e6f, 3e38f}, shifts[] = {0, 0, 0, -3e38f};
+    (void)context;
+    float x[MAX_N];
+    runner order[MAX_N];
+    uint32_t taken[MAX_NEXT];
+    test_random random = test_random_make(seed);
+    uint32_t n = 1 + (uint32_t)test_random_below(&random, MAX_N), n_runners = 0;
+    double scale = scales[test_random_below(&random, sizeof scales / sizeof *scales)];
+    size_t one_in = test_random_below(&random, 4) == 0 ? n : 1 + test_random_below(&random, 3);
+    float shift = shifts[test_random_below(&random, 4)];
+    for (uint32_t i = 0; i < n; i++) {
+        float value = shift + (float)(5 * test_random_normal(&random));
+        x[i] = test_random_below(&random, one_in) == 0 ? value : -INFINITY;
+    }
+    x[test_random_below(&random, n)] = largest[test_random_below(&random, 4)];
+    plk_noise noise = plk_noise_make(1, 2, 3);
+    for (uint32_t i = 0; i < n; i++)
+        if (x[i] > -INFINITY)
+            order[n_runners++] = (runner){scale * (double)x[i], -plk_log(noise_of(&noise, i)), i};
+    for (uint32_t i = 0; i < n_runners && i < MAX_NEXT; i++)
+        for (uint32_t k = i + 1; k < n_runners; k++)
+            if (is_ahead(order[k], order[i])) {
+                runner better = order[k];
+                order[k] = order[i];
+                order[i] = better;
+            }
+    pluck_allocator allocator = plk_allocator_or_default(NULL);
+    plk_scratch *scratch = NULL;
+    assert_int_equal(plk_scratch_create(&scratch, n, &allocator, NULL), PLUCK_OK);
+    plk_view view = open_view(scratch, isa, (pluck_logits){x, PLUCK_F32, n}, scale);
+    bool is_right = true;
+    for (uint32_t i = 0; is_right && i <= n_runners && i < MAX_NEXT; i++) {
+        plk_arrival a = plk_view_race(&view, taken, i);
+        if (a.is_there != (i < n_runners) || (a.is_there && a.token != order[i].token))
+            is_right =
+                test_case_failed("n %u, scale %g, after %u tokens: %u, expected %u", n, scale, i,
+                                 a.token, i < n_runners ? order[i].token : UINT32_MAX);
+        taken[i] = a.token;
+    }
+    plk_scratch_destroy(&scratch);
+    return is_right;
+}
+
+static void next_tokens_are_those_of_the_definition(void **state)
+{
+    (void)state;
+    test_cases_run("next_tokens_are_those_of_the_definition", 0, 3000,
+                   next_token_is_that_of_the_definition, NULL);
+}
+
+/* By the exact sum of two doubles, then by the lower token; whoever is there is before who is
+ * not. */
+static void arrivals_are_in_a_total_order(void **state)
+{
+    (void)state;
+    static const plk_arrival sorted[] = {
+        {true, 9, 0x1p60, 3.0}, {true, 2, 0x1p60, 2.0},   {true, 3, 0x1p60, 2.0},
+        {true, 1, 0x1p60, 1.0}, {true, 4, 7.5, -0.5},     {true, 5, 6.0, 1.0},
+        {true, 6, -1e200, 0.0}, {true, 0, -1e200, -40.0}, {false, 0, 1e300, 0.0}};
+    enum { N = sizeof sorted / sizeof *sorted };
+    for (size_t i = 0; i < N; i++)
+        for (size_t k = 0; k < N; k++)
+            assert_int_equal(plk_arrival_is_before(&sorted[i], &sorted[k]), i < k);
+}
+
 /* draw_many gives the tokens of single draws, which have their probabilities. */
 static void tokens_have_their_probabilities(void **state)
 {
@@ -324,53 +406,6 @@ static void who_wins_does_not_depend_on_who_was_removed(void **state)
     pluck_sampler_destroy(&masked);
 }
 
-/* Without probabilities of the drafts, speculation emits what the target alone emits. */
-static void drafts_change_no_token(void **state)
-{
-    (void)state;
-    enum { N = 200, N_TOKENS = 60, N_DRAFTS = 4 };
-    static const char json[] =
-        "{\"draw\": \"gumbel\", \"temperature\": 0.4, \"repeat_penalty\": 1.2}";
-    float x[N_DRAFTS + 1][N];
-    pluck_token alone[N_TOKENS + N_DRAFTS + 1], drafts[N_DRAFTS];
-    uint32_t n_accepted = 0;
-    test_random random = test_random_make(23);
-    for (size_t i = 0; i < N; i++)
-        x[0][i] = (float)(2 * test_random_normal(&random));
-    for (size_t k = 1; k <= N_DRAFTS; k++)
-        memcpy(x[k], x[0], sizeof x[0]);
-    pluck_sampler *sampler = test_sampler(json, N, PLUCK_ISA_BEST, 0);
-    pluck_sampler *target = test_sampler(json, N, PLUCK_ISA_BEST, 0);
-    pluck_speculation *speculation = NULL;
-    assert_int_equal(pluck_speculation_create(&speculation, N, 1, 2, NULL, NULL), PLUCK_OK);
-    for (size_t i = 0; i < N_TOKENS + N_DRAFTS + 1; i++)
-        assert_int_equal(
-            pluck_sampler_next(sampler, (pluck_logits){x[0], PLUCK_F32, N}, &alone[i], NULL),
-            PLUCK_OK);
-    for (size_t at = 0; at < N_TOKENS;) {
-        for (size_t k = 0; k < N_DRAFTS; k++)
-            drafts[k] = test_random_below(&random, 3) > 0
-                            ? alone[at + k]
-                            : (pluck_token)test_random_below(&random, N);
-        pluck_matrix rows = {.data = x, .dtype = PLUCK_F32, .n_cols = N, .n_rows = N_DRAFTS + 1};
-        pluck_drafts given = {drafts, NULL, N_DRAFTS};
-        pluck_verdict verdict;
-        assert_int_equal(pluck_speculation_step(speculation, target, &rows, &given, &verdict, NULL),
-                         PLUCK_OK);
-        for (uint32_t k = 0; k < verdict.n_accepted; k++)
-            assert_int_equal(drafts[k], alone[at + k]);
-        assert_int_equal(verdict.next, alone[at + verdict.n_accepted]);
-        if (verdict.n_accepted < N_DRAFTS)
-            assert_int_not_equal(drafts[verdict.n_accepted], alone[at + verdict.n_accepted]);
-        n_accepted += verdict.n_accepted;
-        at += verdict.n_accepted + 1;
-    }
-    assert_true(n_accepted > 10);
-    pluck_speculation_destroy(&speculation);
-    pluck_sampler_destroy(&sampler);
-    pluck_sampler_destroy(&target);
-}
-
 int main(int argc, char **argv)
 {
     test_cases_begin(argc, argv);
@@ -379,9 +414,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(bounds_are_above_scores_on_every_instruction_set),
         cmocka_unit_test(noise_is_exponential),
         cmocka_unit_test(tokens_are_those_of_the_definition),
+        cmocka_unit_test(next_tokens_are_those_of_the_definition),
+        cmocka_unit_test(arrivals_are_in_a_total_order),
         cmocka_unit_test(tokens_have_their_probabilities),
         cmocka_unit_test(who_wins_does_not_depend_on_who_was_removed),
-        cmocka_unit_test(drafts_change_no_token),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
