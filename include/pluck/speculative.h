@@ -26,14 +26,16 @@
  *
  * If the target's draw is gumbel and the drafts come without supports, another rule holds: a draft
  * is accepted if it is the token that the target draws. Then the emitted tokens are exactly those
- * that the target alone gives.
+ * that the target alone gives, whatever the drafts are. Many are accepted if the drafting sampler
+ * draws with gumbel too, from the same seed and stream.
  *
  * Random numbers: position p takes the numbers of (seed, stream, p) from a space that samplers do
  * not use, so a sampler may have the same seed and stream. A position that is drafted again after a
  * rejection takes the same numbers again; that does no harm, because emitted tokens do not depend
  * on void drafts. But if the target's configuration has a random stage (xtc), the drafting sampler
  * must have a different seed or a different stream. Otherwise the drafts would depend on the random
- * numbers that the target uses, and the result would not have the distribution of the target.
+ * numbers that the target uses, and the result would not have the distribution of the target. By
+ * the rule for gumbel it has it with any drafts.
  */
 #ifndef PLUCK_SPECULATIVE_H
 #define PLUCK_SPECULATIVE_H

@@ -157,16 +157,23 @@ static pluck_status draw_target(const pluck_speculation *s, const pluck_support 
     return PLUCK_OK;
 }
 
+static pluck_status check_draft(const pluck_drafts *drafts, uint32_t index, uint32_t n_vocab,
+                                pluck_error *err)
+{
+    pluck_token draft = drafts->tokens[index];
+    if (draft >= 0 && (uint32_t)draft < n_vocab)
+        return PLUCK_OK;
+    return plk_fail(err, PLUCK_ERR_INVALID, "draft %u: token %d is outside [0, %u]", index, draft,
+                    n_vocab - 1);
+}
+
 static pluck_status judge_draft(pluck_speculation *s, const pluck_drafts *drafts,
                                 const pluck_support *target, plk_position *at, pluck_error *err)
 {
     pluck_token draft = drafts->tokens[at->index];
     const pluck_support *support = drafts->supports ? drafts->supports + at->index : NULL;
-    if (draft < 0 || (uint32_t)draft >= s->n_vocab)
-        return plk_fail(err, PLUCK_ERR_INVALID, "draft %u: token %d is outside [0, %u]", at->index,
-                        draft, s->n_vocab - 1);
-    pluck_status status = PLUCK_OK;
-    if (support)
+    pluck_status status = check_draft(drafts, at->index, s->n_vocab, err);
+    if (status == PLUCK_OK && support)
         status = check_support(s, support, "draft", at->index, err);
     if (status != PLUCK_OK)
         return status;
@@ -272,7 +279,11 @@ static pluck_status step_by_draws(pluck_sampler *target, const pluck_matrix *row
     plk_drawn drawn = target->drawn;
     for (uint32_t i = 0;; i++) {
         pluck_token token;
-        pluck_status status = pluck_sampler_next(target, plk_logits_at(rows, i), &token, err);
+        pluck_status status = PLUCK_OK;
+        if (i < drafts->n)
+            status = check_draft(drafts, i, target->n_vocab, err);
+        if (status == PLUCK_OK)
+            status = pluck_sampler_next(target, plk_logits_at(rows, i), &token, err);
         if (status != PLUCK_OK) {
             if (pluck_sampler_rewind(target, i, NULL) == PLUCK_OK)
                 target->drawn = drawn;

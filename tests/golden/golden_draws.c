@@ -75,7 +75,7 @@ static void add_draw_case(golden_text *out, size_t i, pluck_isa isa)
 
 /* Drafts of a sampler that is hotter than the target, from the target's rows. */
 static void add_step(golden_text *out, const char *name, uint64_t step, pluck_sampler *draft,
-                     pluck_sampler *target, pluck_speculation *speculation)
+                     pluck_sampler *target, pluck_speculation *speculation, bool has_supports)
 {
     pluck_error err = {.status = PLUCK_OK};
     pluck_token tokens[N_DRAFTS];
@@ -95,9 +95,8 @@ static void add_step(golden_text *out, const char *name, uint64_t step, pluck_sa
     }
     const pluck_matrix matrix = {
         .data = rows, .dtype = PLUCK_F32, .n_cols = N_VOCAB, .n_rows = N_DRAFTS + 1};
-    golden_require(pluck_speculation_step(speculation, target, &matrix,
-                                          &(pluck_drafts){tokens, supports, N_DRAFTS}, &verdict,
-                                          &err),
+    const pluck_drafts drafts = {tokens, has_supports ? supports : NULL, N_DRAFTS};
+    golden_require(pluck_speculation_step(speculation, target, &matrix, &drafts, &verdict, &err),
                    name, &err);
     golden_require(pluck_sampler_rewind(draft, N_DRAFTS - verdict.n_accepted, &err), name, &err);
     golden_require(pluck_sampler_accept(draft, verdict.next, &err), name, &err);
@@ -107,15 +106,18 @@ static void add_step(golden_text *out, const char *name, uint64_t step, pluck_sa
         test_distribution_free(&p[i]);
 }
 
-static void add_speculation(golden_text *out, const char *name, const char *json, pluck_isa isa)
+/* draft_json NULL: drafts of another seed, with their supports. */
+static void add_speculation(golden_text *out, const char *name, const char *json,
+                            const char *draft_json, pluck_isa isa)
 {
+    static const char hot[] = "{\"seed\": 41, \"temperature\": 1.4}";
     pluck_error err = {.status = PLUCK_OK};
-    pluck_sampler *draft = test_sampler("{\"seed\": 41, \"temperature\": 1.4}", N_VOCAB, isa, 1);
+    pluck_sampler *draft = test_sampler(draft_json ? draft_json : hot, N_VOCAB, isa, !draft_json);
     pluck_sampler *target = test_sampler(json, N_VOCAB, isa, 0);
     pluck_speculation *speculation = NULL;
     golden_require(pluck_speculation_create(&speculation, N_VOCAB, 43, 0, NULL, &err), name, &err);
     for (uint64_t step = 0; step < N_STEPS; step++)
-        add_step(out, name, step, draft, target, speculation);
+        add_step(out, name, step, draft, target, speculation, !draft_json);
     pluck_speculation_destroy(&speculation);
     pluck_sampler_destroy(&target);
     pluck_sampler_destroy(&draft);
@@ -138,13 +140,16 @@ void golden_draws(golden_text *out, pluck_isa isa)
 {
     for (size_t i = 0; i < N_DRAW_CASES; i++)
         add_draw_case(out, i, isa);
-    add_speculation(out, "speculation", "{\"seed\": 42, \"top_p\": 0.95}", isa);
-    add_speculation(out, "speculation_greedy", "{\"temperature\": 0}", isa);
+    add_speculation(out, "speculation", "{\"seed\": 42, \"top_p\": 0.95}", NULL, isa);
+    add_speculation(out, "speculation_greedy", "{\"temperature\": 0}", NULL, isa);
     add_speculation(out, "speculation_mirostat",
                     "{\"seed\": 42, \"stages\": [{\"type\": \"penalties\", \"repeat\": 1.2}], "
                     "\"draw\": {\"type\": \"mirostat_v2\", \"tau\": 3}}",
+                    NULL, isa);
+    add_speculation(out, "speculation_gumbel", "{\"draw\": \"gumbel\", \"temperature\": 0.7}", NULL,
                     isa);
-    add_speculation(out, "speculation_gumbel", "{\"draw\": \"gumbel\", \"temperature\": 0.7}", isa);
+    add_speculation(out, "speculation_by_draws", "{\"draw\": \"gumbel\", \"temperature\": 0.7}",
+                    "{\"draw\": \"gumbel\", \"temperature\": 1}", isa);
     add_guidance(out);
 }
 

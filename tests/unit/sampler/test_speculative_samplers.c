@@ -273,6 +273,172 @@ static void a_failed_step_changes_nothing(void **state)
     pluck_sampler_destroy(&target);
 }
 
+/*
+ * The rule of draws: an engine with a target whose draw is gumbel, and drafts without supports.
+ */
+
+enum { WIDE = 60, N_TOKENS = 400 };
+
+/* Logits of two models that depend on the last token; those of the second one are a little off. */
+static void fill_wide(pluck_token last, bool is_draft, float row[WIDE])
+{
+    test_random random = test_random_make((uint64_t)last + 77);
+    for (int i = 0; i < WIDE; i++)
+        row[i] = (float)(2 * test_random_normal(&random));
+    for (int i = 0; is_draft && i < WIDE; i++)
+        row[i] += (float)(0.4 * test_random_normal(&random));
+}
+
+static pluck_logits wide_logits(const float row[WIDE])
+{
+    return (pluck_logits){row, PLUCK_F32, WIDE};
+}
+
+/* What must hold for the share of accepted drafts, summed over the drafts that were judged. */
+typedef struct coupling {
+    double n_judged, n_accepted, bound;
+} coupling;
+
+/* (1 - TV) / (1 + TV) of the two models, as the samplers draw from them. */
+static double bound_at(pluck_sampler *target, pluck_sampler *draft, pluck_token last)
+{
+    float rows[2][WIDE];
+    pluck_prob probs[2][WIDE];
+    pluck_sampler *samplers[2] = {target, draft};
+    double p[2][WIDE] = {{0}}, tv = 0;
+    for (int k = 0; k < 2; k++) {
+        uint32_t n = 0;
+        fill_wide(last, k == 1, rows[k]);
+        assert_int_equal(PLUCK_OK, pluck_sampler_distribution(samplers[k], wide_logits(rows[k]),
+                                                              probs[k], WIDE, &n, NULL));
+        for (uint32_t i = 0; i < n; i++)
+            p[k][probs[k][i].token] = (double)probs[k][i].prob;
+    }
+    for (int i = 0; i < WIDE; i++)
+        tv += 0.5 * fabs(p[0][i] - p[1][i]);
+    return (1 - tv) / (1 + tv);
+}
+
+/* One step with n drafts, checked against what the target alone draws from alone[0] on. */
+static uint32_t step_with_shared_noise(pluck_sampler *target, pluck_sampler *draft,
+                                       pluck_speculation *speculation, const pluck_token *alone,
+                                       uint32_t n, coupling *c)
+{
+    float rows[MAX_DRAFTS + 1][WIDE], row[WIDE];
+    pluck_token drafted[MAX_DRAFTS], last = alone[-1];
+    double bounds[MAX_DRAFTS];
+    pluck_verdict verdict;
+    pluck_error err;
+    for (uint32_t i = 0; i <= n; i++) {
+        fill_wide(last, false, rows[i]);
+        if (i == n)
+            break;
+        fill_wide(last, true, row);
+        bounds[i] = bound_at(target, draft, last);
+        assert_int_equal(PLUCK_OK, pluck_sampler_next(draft, wide_logits(row), &last, NULL));
+        drafted[i] = last;
+    }
+    pluck_matrix matrix = {.data = rows, .dtype = PLUCK_F32, .n_cols = WIDE, .n_rows = n + 1};
+    pluck_drafts drafts = {drafted, NULL, n};
+    if (pluck_speculation_step(speculation, target, &matrix, &drafts, &verdict, &err) != PLUCK_OK)
+        fail_msg("%s", err.message);
+    for (uint32_t i = 0; i < n && i <= verdict.n_accepted; i++) {
+        c->n_judged++;
+        c->n_accepted += i < verdict.n_accepted;
+        c->bound += bounds[i];
+    }
+    assert_memory_equal(drafted, alone, verdict.n_accepted * sizeof *drafted);
+    assert_int_equal(verdict.next, alone[verdict.n_accepted]);
+    if (verdict.n_accepted < n)
+        assert_int_not_equal(drafted[verdict.n_accepted], verdict.next);
+    assert_int_equal(PLUCK_OK, pluck_sampler_rewind(draft, n - verdict.n_accepted, NULL));
+    assert_int_equal(PLUCK_OK, pluck_sampler_accept(draft, verdict.next, NULL));
+    return verdict.n_accepted + 1;
+}
+
+static coupling check_shared_noise(const char *json, const char *draft_json)
+{
+    pluck_token alone[1 + N_TOKENS + MAX_DRAFTS + 1] = {0};
+    coupling c = {0};
+    pluck_sampler *single = test_sampler(json, WIDE, PLUCK_ISA_BEST, 2);
+    pluck_sampler *target = test_sampler(json, WIDE, PLUCK_ISA_BEST, 2);
+    pluck_sampler *draft = test_sampler(draft_json, WIDE, PLUCK_ISA_BEST, 2);
+    pluck_speculation *speculation = make_speculation(WIDE, 1, 2);
+    for (size_t i = 1; i < sizeof alone / sizeof *alone; i++) {
+        float row[WIDE];
+        fill_wide(alone[i - 1], false, row);
+        assert_int_equal(PLUCK_OK, pluck_sampler_next(single, wide_logits(row), &alone[i], NULL));
+    }
+    for (uint32_t at = 1, n = 0; at <= N_TOKENS; n = (n + 1) % (MAX_DRAFTS + 1))
+        at += step_with_shared_noise(target, draft, speculation, alone + at, n, &c);
+    pluck_speculation_destroy(&speculation);
+    pluck_sampler_destroy(&single);
+    pluck_sampler_destroy(&target);
+    pluck_sampler_destroy(&draft);
+    return c;
+}
+
+/* What is emitted is, token for token, what the target alone draws, with any drafts. */
+static void drafts_without_supports_change_no_token_of_gumbel(void **state)
+{
+    (void)state;
+    static const char *const targets[] = {
+        "{\"seed\": 5, \"draw\": \"gumbel\"}",
+        "{\"seed\": 5, \"draw\": \"gumbel\", \"temperature\": 0.8, \"top_p\": 0.9, "
+        "\"repeat_penalty\": 1.5}",
+        "{\"seed\": 5, \"draw\": \"gumbel\", \"top_k\": 9, \"dry_multiplier\": 1, "
+        "\"dry_allowed_length\": 1}",
+        "{\"seed\": 5, \"draw\": \"gumbel\", \"xtc_probability\": 0.5, \"xtc_threshold\": 0.1}"};
+    static const char *const strangers[] = {"{\"seed\": 9}", "{\"temperature\": 0}"};
+    for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
+        coupling c = check_shared_noise(targets[i], targets[i]);
+        if (c.n_accepted < 0.5 * c.n_judged)
+            fail_msg("%s: %g of %g drafts accepted", targets[i], c.n_accepted, c.n_judged);
+        for (size_t k = 0; k < sizeof strangers / sizeof *strangers; k++)
+            check_shared_noise(targets[i], strangers[k]);
+    }
+}
+
+/* Within four standard deviations of the bound of Daliri, Musco and Suresh (2024). */
+static void shared_noise_accepts_as_many_drafts_as_promised(void **state)
+{
+    (void)state;
+    static const char *const configs[] = {
+        "{\"seed\": 6, \"draw\": \"gumbel\"}",
+        "{\"seed\": 7, \"draw\": \"gumbel\", \"temperature\": 2}",
+        "{\"seed\": 8, \"draw\": \"gumbel\", \"temperature\": 0.5}"};
+    for (size_t i = 0; i < sizeof configs / sizeof *configs; i++) {
+        coupling c = check_shared_noise(configs[i], configs[i]);
+        if (c.n_accepted < c.bound - 4 * 0.5 * sqrt(c.n_judged))
+            fail_msg("%s: %g of %g drafts accepted, at least %g expected", configs[i], c.n_accepted,
+                     c.n_judged, c.bound);
+    }
+}
+
+/* By either rule, for the second draft too, and nothing has changed then. */
+static void drafts_outside_the_vocabulary_are_refused(void **state)
+{
+    (void)state;
+    static const char *const configs[] = {"{\"seed\": 5}", "{\"seed\": 5, \"draw\": \"gumbel\"}"};
+    for (int i = 0; i < 2; i++) {
+        float rows[3][V] = {{9e9f}, {9e9f}, {9e9f}};
+        pluck_token drafted[2] = {0, V};
+        pluck_matrix matrix = {.data = rows, .dtype = PLUCK_F32, .n_cols = V, .n_rows = 3};
+        pluck_drafts drafts = {drafted, NULL, 2};
+        pluck_verdict verdict = {77, 78};
+        pluck_error err;
+        pluck_sampler *target = test_sampler(configs[i], V, PLUCK_ISA_BEST, 1);
+        pluck_speculation *speculation = make_speculation(V, 1, 0);
+        assert_int_equal(PLUCK_ERR_INVALID, pluck_speculation_step(speculation, target, &matrix,
+                                                                   &drafts, &verdict, &err));
+        assert_string_equal(err.message, "draft 1: token 5 is outside [0, 4]");
+        assert_int_equal(77, verdict.n_accepted);
+        assert_int_equal(0, pluck_sampler_position(target));
+        pluck_speculation_destroy(&speculation);
+        pluck_sampler_destroy(&target);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -280,6 +446,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_step_is_undone_by_rewinding_what_it_emitted),
         cmocka_unit_test(learning_draws_learn_as_if_alone),
         cmocka_unit_test(a_failed_step_changes_nothing),
+        cmocka_unit_test(drafts_without_supports_change_no_token_of_gumbel),
+        cmocka_unit_test(shared_noise_accepts_as_many_drafts_as_promised),
+        cmocka_unit_test(drafts_outside_the_vocabulary_are_refused),
     };
     n_sequences = argc > 1 ? strtoull(argv[1], NULL, 10) : test_n_repeats(n_sequences);
     return cmocka_run_group_tests(tests, NULL, NULL);
