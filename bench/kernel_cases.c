@@ -155,10 +155,18 @@ static void run_exp_sums_masked(const plk_kernels *kernels, const kernel_input *
 
 static void run_moments(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
 {
-    out->n_sums = out->n_dots = 1;
-    out->sums[0] = out->dots[0] = 0.0;
-    out->result =
-        kernels->moments(in->f32, in->n / PLK_BLOCK, in->threshold_many, out->sums, out->dots);
+    enum { GROUPS = 16, BLOCKS = GROUPS * PLK_MOMENTS_BLOCKS };
+    size_t n_blocks = in->n / PLK_BLOCK;
+    plk_spread groups[GROUPS];
+    out->n_sums = out->n_dots = 0;
+    for (size_t b = 0; b < n_blocks; b += BLOCKS) {
+        size_t n = n_blocks - b < BLOCKS ? n_blocks - b : BLOCKS;
+        kernels->moments(in->f32 + b * PLK_BLOCK, n, groups);
+        for (size_t g = 0; g * PLK_MOMENTS_BLOCKS < n; g++) {
+            out->sums[out->n_sums++] = groups[g].sum;
+            out->dots[out->n_dots++] = groups[g].square;
+        }
+    }
 }
 
 static void run_dot_f32(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)

@@ -8,6 +8,11 @@
  * above it in turn, so that both ends close in. A sample can mislead: when a split removed less
  * than a quarter, the next pivot halves the range of the values as integers, which ends after 32
  * splits at most.
+ *
+ * What the search finds is defined by masses over the blocks of the view: the largest logit whose
+ * tokens and all better ones have the mass. The sums of what is gathered are made of the same
+ * exponentials in other blocks; where one of them is too near the mass to tell, the mass itself
+ * decides. So the result does not depend on what was gathered, on pivots or on samples.
  */
 #include "select/keep.h"
 
@@ -26,10 +31,18 @@ typedef struct search {
     float *values;
     uint32_t n;
     uint32_t n_above;
-    double mass_above; /* of the n_above values that are settled */
-    double mass;       /* of the prefix that is looked for */
-    double total;      /* of the values in question and those above */
+    double sum_above; /* of the n_above values that are settled */
+    double total;     /* of the values in question and those above */
+    plk_mass needed;  /* by the prefix that is looked for */
 } search;
+
+/* Whether the tokens down to this logit have the mass; sum is that of their exponentials. */
+static bool reaches(const search *s, float value, double sum)
+{
+    if (plk_mass_is_clear(sum, s->needed, plk_view_n_blocks(s->view)))
+        return sum > plk_mass_value(s->needed);
+    return plk_view_mass_between(s->view, value, INFINITY) >= s->needed;
+}
 
 static void sort_descending(float *values, uint32_t n)
 {
@@ -57,7 +70,7 @@ static float sampled_pivot(const search *s, double aim)
     sort_descending(sample, N_SAMPLE);
     plk_view_exp_values(s->view, sample, 1, e);
     double each = (double)s->n / N_SAMPLE;
-    double tail = aim * (s->total - s->mass);
+    double tail = aim * (s->total - plk_mass_value(s->needed));
     for (uint32_t i = N_SAMPLE; i-- > 1;) {
         tail -= each * (double)e[i];
         if (tail <= 0.0)
@@ -87,69 +100,76 @@ static bool split(search *s, float pivot)
     const plk_kernels *kernels = s->view->kernels;
     uint32_t n_blocks = (s->n + PLK_BLOCK - 1) / PLK_BLOCK;
     pad(s->values, s->n);
-    double upper = plk_view_mass_from(s->view, s->values, n_blocks, pivot);
+    double upper = plk_view_sum_from(s->view, s->values, n_blocks, pivot);
     uint32_t n_upper = (uint32_t)kernels->count(s->values, n_blocks, pivot);
     uint32_t *unused_ids = w->places;
     uint32_t n_before = s->n;
     if (n_upper == s->n)
         return false;
-    if (s->mass_above + upper >= s->mass) {
+    if (reaches(s, pivot, s->sum_above + upper)) {
         s->n =
             (uint32_t)kernels->gather(s->values, s->n, pivot, INFINITY, 0, unused_ids, s->values);
-        s->total = s->mass_above + upper;
+        s->total = s->sum_above + upper;
     } else {
         s->n =
             (uint32_t)kernels->gather(s->values, s->n, -FLT_MAX, pivot, 0, unused_ids, s->values);
         s->n_above += n_upper;
-        s->mass_above += upper;
+        s->sum_above += upper;
     }
     return s->n < n_before;
 }
 
-/* All n values are equal: how many of them the prefix takes. */
-static plk_boundary all_equal(const search *s)
+/* The boundary is at this value, which n_equal tokens have; n_above have a larger one. */
+static plk_boundary end_at(const search *s, float value, uint32_t n_above, uint32_t n_equal)
 {
-    float x[PLK_BLOCK], e[PLK_BLOCK];
-    for (uint32_t i = 0; i < PLK_BLOCK; i++)
-        x[i] = s->values[0];
-    plk_view_exp_values(s->view, x, 1, e);
-    double wanted = (s->mass - s->mass_above) / (double)e[0];
-    uint32_t n_equal = wanted < (double)s->n ? (uint32_t)ceil(wanted) : s->n;
-    n_equal = n_equal != 0 ? n_equal : 1;
-    return (plk_boundary){s->values[0], s->n_above, n_equal, n_equal == s->n};
+    plk_boundary boundary = {value, n_above, 1, n_equal == 1};
+    if (n_equal == 1)
+        return boundary;
+    plk_mass each = plk_view_mass_of_one(s->view, value);
+    plk_mass above = 0;
+    if (n_above > 0)
+        above = plk_view_mass_between(s->view, nextafterf(value, INFINITY), INFINITY);
+    boundary.n_equal = plk_mass_n_equal(above, each, s->needed, n_equal);
+    boundary.whole = boundary.n_equal == n_equal;
+    return boundary;
 }
 
-/* Sorts what is left and adds up. */
+/* Sorts what is left and adds up. The first value that reaches the mass is found by halving, for
+ * each that is not clear costs a pass over blocks. */
 static plk_boundary finish(search *s)
 {
+    double sums[FEW]; /* down to each value, it included */
+    float e[FEW];
     sort_descending(s->values, s->n);
     pad(s->values, s->n);
-    double sum = s->mass_above;
-    uint32_t last = s->n - 1;
-    for (uint32_t first = 0; first < s->n; first += PLK_BLOCK) {
-        float e[PLK_BLOCK];
-        plk_view_exp_values(s->view, s->values + first, 1, e);
-        for (uint32_t i = 0; i < PLK_BLOCK && first + i < s->n; i++) {
-            sum += (double)e[i];
-            if (sum >= s->mass) {
-                last = first + i;
-                first = s->n;
-                break;
-            }
-        }
+    plk_view_exp_values(s->view, s->values, 1, e);
+    double sum = s->sum_above;
+    for (uint32_t i = 0; i < s->n; i++) {
+        sum += (double)e[i];
+        sums[i] = sum;
     }
-    uint32_t above = last;
-    while (above > 0 && s->values[above - 1] == s->values[last])
-        above--;
-    bool whole = last + 1 == s->n || s->values[last + 1] < s->values[last];
-    return (plk_boundary){s->values[last], s->n_above + above, last - above + 1, whole};
+    uint32_t low = 0, high = s->n - 1; /* the last value reaches the mass, if any does */
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2, last = middle;
+        while (last + 1 < s->n && s->values[last + 1] == s->values[middle])
+            last++;
+        if (reaches(s, s->values[middle], sums[last]))
+            high = middle;
+        else
+            low = last + 1;
+    }
+    uint32_t first = low, end = low + 1;
+    while (first > 0 && s->values[first - 1] == s->values[low])
+        first--;
+    while (end < s->n && s->values[end] == s->values[low])
+        end++;
+    return end_at(s, s->values[low], s->n_above + first, end - first);
 }
 
-plk_boundary plk_find_boundary(const plk_view *view, float *values, uint32_t n, double mass)
+plk_boundary plk_find_boundary(const plk_view *view, float *values, uint32_t n, double sum,
+                               plk_mass needed)
 {
-    search s = {.view = view, .values = values, .n = n, .mass = mass};
-    pad(values, n);
-    s.total = plk_view_mass_of(view, values, (n + PLK_BLOCK - 1) / PLK_BLOCK);
+    search s = {.view = view, .values = values, .n = n, .total = sum, .needed = needed};
     bool mislead = false;
     for (int round = 0; s.n > FEW; round++) {
         double low_aim = 0.7, high_aim = 1.4;
@@ -157,7 +177,7 @@ plk_boundary plk_find_boundary(const plk_view *view, float *values, uint32_t n, 
         float pivot =
             mislead ? halving_pivot(&s) : sampled_pivot(&s, round % 2 ? high_aim : low_aim);
         if (!split(&s, pivot) && mislead)
-            return all_equal(&s);
+            return end_at(&s, s.values[0], s.n_above, s.n);
         mislead = s.n > before - before / 4;
     }
     return finish(&s);

@@ -64,19 +64,21 @@ void plk_view_keep_nucleus(plk_view *view, double p, uint32_t min_keep);
 void plk_view_settle(plk_view *view);
 
 /*
- * The shortest prefix of values, largest first, whose sum of exp(logit - max logit) is at least
- * mass. If rounding leaves mass out of reach, it is everything. values: n >= 1 stored logits of the
- * view's tokens, finite, in an array with room for whole blocks; it is used up. O(n) whatever the
- * values.
+ * The prefix of the tokens, best first, down to the largest stored logit at which its mass is the
+ * one needed, where each of the equal tokens belongs to it while the mass before it is too small.
+ * values: the stored logits of the tokens that reach some threshold, among them those of the
+ * prefix, n >= 1 of them in an array with room for whole blocks; it is used up. sum: of their
+ * exponentials. O(n) whatever the values.
  */
-plk_boundary plk_find_boundary(const plk_view *view, float *values, uint32_t n, double mass);
+plk_boundary plk_find_boundary(const plk_view *view, float *values, uint32_t n, double sum,
+                               plk_mass needed);
 
 /*
  * Keeps the shortest prefix of the tokens, nearest to the stored logit max + center first, whose
  * probability is > p, and at least min_keep tokens. Between equal distances the larger logit comes
- * first, between equal logits the lower token. normaliser: of the view. center <= 0.
+ * first, between equal logits the lower token. mass: of all tokens. center <= 0.
  */
-void plk_view_keep_nearest(plk_view *view, double center, double normaliser, double p,
+void plk_view_keep_nearest(plk_view *view, double center, plk_mass mass, double p,
                            uint32_t min_keep);
 
 #endif

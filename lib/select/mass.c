@@ -1,13 +1,18 @@
 /*
- * Block sums come from the kernels in one fixed order and are added in double, block after block:
- * the relative error of a normaliser stays below 4 * 2^-24 whatever the length.
+ * Block sums come from the kernels in one fixed order, with a relative error of 2 * 2^-24 beyond
+ * that of the exponentials, and are rounded to integers: 2^-40 off at most. The largest exponential
+ * is 1, so the relative error of a mass stays below 4 * 2^-24 + 2^-40 per block, 2^-29 for 131,072
+ * tokens. A block whose sum is below 2^-40 has no mass: its tokens have probabilities, but the
+ * normaliser does not count them.
  *
  * A pass over all exponentials is what costs most, and several askers may want the sums of the
  * logits as they came: a stage, the nucleus, the log-probabilities. So the scratch memory notes
  * them, from the opening of a view on; the numbers are those that the pass would give again. Edits
  * change few blocks: as long as the maximum is the same, the sums of all others stay.
  *
- * Entropy: with d = logit - max, Z = sum of e^d, D = sum of d e^d: H = ln Z - D / Z.
+ * Entropy: with d = logit - max, Z = sum of e^d, D = sum of d e^d: H = ln Z - D / Z. No unit fits
+ * all D, because d is as small as temperatures are high. So D is added in double over groups of 16
+ * blocks, and exactly over groups.
  */
 #include "select/mass.h"
 
@@ -159,30 +164,69 @@ static bool is_as_it_came(const plk_view *view)
     return plk_view_is_only_edited(view) && view->n_edits == 0;
 }
 
-/* What is known of the normaliser already; 0: nothing. */
-static double known_total(const plk_view *view)
+/* What is known of the mass already; 0: nothing. */
+static plk_mass known_mass(const plk_view *view)
 {
     const plk_scratch *w = view->scratch;
     if (!is_as_it_came(view))
-        return 0.0;
-    if (w->sums_scale == view->scale)
-        return w->sums_total;
-    return view->scale == 1.0 ? w->unit_total : 0.0;
+        return 0;
+    if (w->sums_scale == view->scale && w->sums_max == view->max)
+        return w->sums_mass;
+    return view->scale == 1.0 && w->unit_max == view->max ? w->unit_mass : 0;
 }
 
-static void note_total(const plk_view *view, double total)
+static void note_mass(const plk_view *view, plk_mass mass)
 {
-    if (is_as_it_came(view) && view->scale == 1.0)
-        view->scratch->unit_total = total;
+    if (!is_as_it_came(view) || view->scale != 1.0)
+        return;
+    view->scratch->unit_mass = mass;
+    view->scratch->unit_max = view->max;
 }
 
-/* The first blocks of a masked view, this many, can be read where they lie by kernels that take the
- * mask: making copies of them would cost a third of an exponential pass. */
+static plk_mass add_up(const double *sums, size_t n)
+{
+    plk_mass mass = 0;
+    for (size_t b = 0; b < n; b++)
+        mass += plk_mass_make(sums[b]); /* vectorised by the compiler: no chain of additions */
+    return mass;
+}
+
+plk_mass plk_view_mass_of(const plk_view *view, const float *x, uint32_t n_blocks, float threshold)
+{
+    enum { STEP = 64 };
+    double sums[STEP];
+    plk_mass mass = 0;
+    for (uint32_t first = 0; first < n_blocks; first += STEP) {
+        uint32_t n = n_blocks - first < STEP ? n_blocks - first : STEP;
+        exp_sums(view, x + (size_t)first * PLK_BLOCK, n, threshold, sums);
+        mass += add_up(sums, n);
+    }
+    return mass;
+}
+
+plk_mass plk_view_mass_of_one(const plk_view *view, float stored)
+{
+    float alone[PLK_BLOCK] = {stored};
+    for (uint32_t i = 1; i < PLK_BLOCK; i++)
+        alone[i] = -INFINITY;
+    return plk_view_mass_of(view, alone, 1, -FLT_MAX);
+}
+
+static uint32_t first_block(const plk_view *view)
+{
+    return view->compact ? 0 : view->first_block;
+}
+
+/* Where the first blocks of a masked view end that can be read where they lie by kernels that take
+ * the mask: making copies of them would cost a third of an exponential pass. */
 static uint32_t masked_in_place(const plk_view *view)
 {
     bool in_place = view->masked && !view->bent && !view->compact && view->n_edits == 0 &&
                     view->logits.dtype == PLUCK_F32 && regime_of(view) == USUAL;
-    return in_place ? view->logits.n_vocab / PLK_BLOCK : 0;
+    uint32_t whole = view->logits.n_vocab / PLK_BLOCK;
+    if (!in_place)
+        return first_block(view);
+    return view->end_block < whole ? view->end_block : whole;
 }
 
 /* sums[b] of blocks first + b, which are in place. */
@@ -194,48 +238,43 @@ static void exp_sums_in_place(const plk_view *view, uint32_t first, uint32_t n_b
                                    exponent_of(view, USUAL), sums);
 }
 
-double plk_view_block_sums(const plk_view *view)
+plk_mass plk_view_block_sums(const plk_view *view)
 {
     plk_scratch *w = view->scratch;
-    double total = 0.0;
-    if (is_as_it_came(view) && w->sums_scale == view->scale)
-        return w->sums_total;
-    uint32_t n_in_place = masked_in_place(view);
+    if (is_as_it_came(view) && w->sums_scale == view->scale && w->sums_max == view->max)
+        return w->sums_mass;
+    uint32_t first = first_block(view), n_in_place = masked_in_place(view) - first;
     if (n_in_place > 0)
-        exp_sums_in_place(view, 0, n_in_place, w->block_sums);
-    for (uint32_t b = 0; b < n_in_place; b++)
-        total += w->block_sums[b];
+        exp_sums_in_place(view, first, n_in_place, w->block_sums + first);
+    plk_mass mass = add_up(w->block_sums + first, n_in_place);
     plk_run run;
-    plk_run_init_at(&run, view, n_in_place);
+    plk_run_init_at(&run, view, first + n_in_place);
     while (plk_run_next(&run)) {
         double *run_sums = w->block_sums + run.first_block;
         exp_sums(view, run.x, run.n_blocks, -FLT_MAX, run_sums);
-        for (uint32_t b = 0; b < run.n_blocks; b++)
-            total += run_sums[b];
+        mass += add_up(run_sums, run.n_blocks);
     }
     w->sums_scale = is_as_it_came(view) ? view->scale : 0.0;
-    w->sums_total = total;
+    w->sums_mass = mass;
     w->sums_max = view->max;
-    note_total(view, total);
-    return total;
+    note_mass(view, mass);
+    return mass;
 }
 
-/* The normaliser of a view whose edits changed few blocks of those whose sums are noted. */
-static double total_with_edits(const plk_view *view)
+/* The mass of a view whose edits changed few blocks of those whose sums are noted. */
+static plk_mass mass_with_edits(const plk_view *view)
 {
     const plk_scratch *w = view->scratch;
-    double total = 0.0;
+    plk_mass mass = w->sums_mass;
     float buffer[PLK_BLOCK];
-    for (uint32_t b = 0, edit = 0; b < w->n_blocks; b++) {
-        double sum = w->block_sums[b];
-        uint32_t first = edit;
-        while (edit < view->n_edits && view->edits[edit].token / PLK_BLOCK == b)
-            edit++;
-        if (edit > first)
-            exp_sums(view, plk_view_block(view, b, buffer), 1, -FLT_MAX, &sum);
-        total += sum;
+    for (uint32_t i = 0; i < view->n_edits;) {
+        uint32_t block = view->edits[i].token / PLK_BLOCK;
+        while (i < view->n_edits && view->edits[i].token / PLK_BLOCK == block)
+            i++;
+        mass -= plk_mass_make(w->block_sums[block]);
+        mass += plk_view_mass_of(view, plk_view_block(view, block, buffer), 1, -FLT_MAX);
     }
-    return total;
+    return mass;
 }
 
 /* Whether only edits tell the view from the logits whose sums are noted. */
@@ -246,10 +285,10 @@ static bool shares_sums(const plk_view *view)
            w->sums_max == view->max;
 }
 
-double plk_view_exp_all(const plk_view *view, float *e)
+plk_mass plk_view_exp_all(const plk_view *view, float *e)
 {
     const float *x = view->scratch->values;
-    double *sums = view->scratch->block_sums, total = 0.0;
+    double *sums = view->scratch->block_sums;
     uint32_t n_blocks = plk_view_n_blocks(view);
     regime how = regime_of(view);
     if (how == USUAL) {
@@ -258,42 +297,39 @@ double plk_view_exp_all(const plk_view *view, float *e)
         exp_sums(view, x, n_blocks, -FLT_MAX, sums);
         plk_view_exp_values(view, x, n_blocks, e);
     }
-    for (uint32_t b = 0; b < n_blocks; b++)
-        total += sums[b];
     view->scratch->sums_scale = 0.0;
-    return total;
+    return add_up(sums, n_blocks);
+}
+
+plk_mass plk_view_mass(const plk_view *view)
+{
+    enum { STEP = 64 };
+    double sums[STEP];
+    plk_mass mass = known_mass(view);
+    if (mass > 0)
+        return mass;
+    if (shares_sums(view))
+        return mass_with_edits(view);
+    uint32_t in_place_end = masked_in_place(view);
+    for (uint32_t first = first_block(view); first < in_place_end; first += STEP) {
+        uint32_t n = in_place_end - first < STEP ? in_place_end - first : STEP;
+        exp_sums_in_place(view, first, n, sums);
+        mass += add_up(sums, n);
+    }
+    plk_run run;
+    plk_run_init_at(&run, view, in_place_end);
+    while (plk_run_next(&run))
+        mass += plk_view_mass_of(view, run.x, run.n_blocks, -FLT_MAX);
+    note_mass(view, mass);
+    return mass;
 }
 
 double plk_view_normaliser(const plk_view *view)
 {
-    enum { STEP = 64 };
-    double sums[STEP], total = known_total(view);
-    if (total > 0.0)
-        return total;
-    if (shares_sums(view))
-        return total_with_edits(view);
-    uint32_t n_in_place = masked_in_place(view);
-    for (uint32_t first = 0; first < n_in_place; first += STEP) {
-        uint32_t n = n_in_place - first < STEP ? n_in_place - first : STEP;
-        exp_sums_in_place(view, first, n, sums);
-        for (uint32_t b = 0; b < n; b++)
-            total += sums[b];
-    }
-    plk_run run;
-    plk_run_init_at(&run, view, n_in_place);
-    while (plk_run_next(&run)) {
-        for (uint32_t first = 0; first < run.n_blocks; first += STEP) {
-            uint32_t n = run.n_blocks - first < STEP ? run.n_blocks - first : STEP;
-            exp_sums(view, run.x + (size_t)first * PLK_BLOCK, n, -FLT_MAX, sums);
-            for (uint32_t b = 0; b < n; b++)
-                total += sums[b];
-        }
-    }
-    note_total(view, total);
-    return total;
+    return plk_mass_value(plk_view_mass(view));
 }
 
-double plk_view_mass_from(const plk_view *view, const float *x, uint32_t n_blocks, float threshold)
+double plk_view_sum_from(const plk_view *view, const float *x, uint32_t n_blocks, float threshold)
 {
     enum { STEP = 64 };
     double sums[STEP], total = 0.0;
@@ -306,39 +342,54 @@ double plk_view_mass_from(const plk_view *view, const float *x, uint32_t n_block
     return total;
 }
 
-double plk_view_mass_of(const plk_view *view, const float *x, uint32_t n_blocks)
+double plk_view_sum_of(const plk_view *view, const float *x, uint32_t n_blocks)
 {
-    return plk_view_mass_from(view, x, n_blocks, -FLT_MAX);
+    return plk_view_sum_from(view, x, n_blocks, -FLT_MAX);
 }
 
-double plk_view_mean(const plk_view *view, double *normaliser)
+plk_mass plk_view_moment(const plk_view *view, plk_exact_sum *moment)
 {
-    enum { STEP = 64 };
-    double sums[STEP], dots[STEP];
-    double total = 0.0, dot = 0.0;
+    enum { STEP = 64, GROUP = 16 };
+    double sums[STEP], dots[STEP], of_group = 0.0;
+    plk_mass mass = 0;
     plk_run run;
     plk_run_init(&run, view);
     while (plk_run_next(&run)) {
         for (uint32_t first = 0; first < run.n_blocks; first += STEP) {
             uint32_t n = run.n_blocks - first < STEP ? run.n_blocks - first : STEP;
-            const float *x = run.x + (size_t)first * PLK_BLOCK;
-            exp_dots(view, x, n, sums, dots);
+            exp_dots(view, run.x + (size_t)first * PLK_BLOCK, n, sums, dots);
+            mass += add_up(sums, n);
             for (uint32_t b = 0; b < n; b++) {
-                total += sums[b];
-                dot += dots[b];
+                of_group += dots[b];
+                if ((run.first_block + first + b) % GROUP != GROUP - 1)
+                    continue;
+                plk_exact_sum_add(moment, of_group);
+                of_group = 0.0;
             }
         }
     }
-    note_total(view, total);
-    *normaliser = total;
-    return dot / total;
+    plk_exact_sum_add(moment, of_group);
+    note_mass(view, mass);
+    return mass;
+}
+
+double plk_moment_mean(const plk_exact_sum *moment, plk_mass mass)
+{
+    return plk_exact_sum_value(moment) / plk_mass_value(mass);
+}
+
+double plk_moment_entropy(const plk_exact_sum *moment, plk_mass mass, double scale)
+{
+    double entropy = plk_log(plk_mass_value(mass)) - scale * plk_moment_mean(moment, mass);
+    return entropy > 0.0 ? entropy : 0.0;
 }
 
 double plk_view_entropy(const plk_view *view, double *normaliser)
 {
-    double mean = plk_view_mean(view, normaliser);
-    double entropy = plk_log(*normaliser) - view->scale * mean;
-    return entropy > 0.0 ? entropy : 0.0;
+    plk_exact_sum moment = {.n_pending = 0};
+    plk_mass mass = plk_view_moment(view, &moment);
+    *normaliser = plk_mass_value(mass);
+    return plk_moment_entropy(&moment, mass, view->scale);
 }
 
 double plk_view_logprob(const plk_view *view, uint32_t token)
@@ -350,12 +401,15 @@ double plk_view_logprob(const plk_view *view, uint32_t token)
 /* How many stored logits are >= threshold. */
 static uint32_t count_from(const plk_view *view, float threshold)
 {
-    uint32_t n_in_place = masked_in_place(view);
+    uint32_t first = first_block(view), end = masked_in_place(view);
+    const float *x = view->logits.data;
     size_t n = 0;
-    if (n_in_place > 0)
-        n = view->kernels->count_masked(view->logits.data, view->mask, n_in_place, threshold);
+    if (end > first)
+        n = view->kernels->count_masked(x + (size_t)first * PLK_BLOCK,
+                                        view->mask + (size_t)first * (PLK_BLOCK / 32), end - first,
+                                        threshold);
     plk_run run;
-    plk_run_init_at(&run, view, n_in_place);
+    plk_run_init_at(&run, view, end);
     while (plk_run_next(&run))
         n += view->kernels->count(run.x, run.n_blocks, threshold);
     return (uint32_t)n;

@@ -10,12 +10,15 @@
  * The pivot is a low quantile of the distances of a sample; when a split removed less than a
  * quarter, the next radius halves the range of the distances as integers, which ends after 64
  * splits at most.
+ *
+ * As in boundary.c, the prefix is defined by masses over the blocks of the view: it ends with the
+ * first logit in the order of distances up to which the mass exceeds p Z. Sums of what was gathered
+ * decide where they are clear.
  */
 #include "select/keep.h"
 
 #include "base/scalar_math.h"
 #include "select/mass.h"
-#include "select/rules.h"
 
 #include <float.h>
 #include <math.h>
@@ -29,19 +32,19 @@ enum {
 typedef struct search {
     const plk_view *view;
     double center;
-    bool by_count; /* the prefix is measured in tokens, not in mass */
-    float *values; /* still in question; whole blocks, padded */
-    float *spare;  /* as large */
+    bool by_count;   /* the prefix is measured in tokens, not in mass */
+    plk_mass needed; /* by the prefix; a number of tokens if by_count */
+    float *values;   /* still in question; whole blocks, padded */
+    float *spare;    /* as large */
     uint32_t n;
-    double inside; /* measure of what is settled to be in the prefix */
-    double wanted; /* the prefix is the first whose measure exceeds this */
+    double inside; /* measure of what is settled to be in the prefix: a sum or a number */
 } search;
 
-/* The last value of the prefix, and how many tokens with exactly this value belong to it. */
-typedef struct last_value {
-    float value;
+/* The prefix as floats: low <= x < high, and the first n_equal tokens with x = value. */
+typedef struct band {
+    float low, high, value;
     uint32_t n_equal;
-} last_value;
+} band;
 
 /* Signed distance of a stored logit from the center. */
 static double offset_of(const search *s, float x)
@@ -87,7 +90,17 @@ static double measure(const search *s, const float *values, uint32_t n)
 {
     if (s->by_count)
         return n;
-    return plk_view_mass_of(s->view, values, (n + PLK_BLOCK - 1) / PLK_BLOCK);
+    return plk_view_sum_of(s->view, values, (n + PLK_BLOCK - 1) / PLK_BLOCK);
+}
+
+/* Whether the tokens with low <= x < high have the mass; sum: their measure. */
+static bool reaches(const search *s, float low, float high, double sum)
+{
+    if (s->by_count)
+        return sum >= (double)s->needed;
+    if (plk_mass_is_clear(sum, s->needed, plk_view_n_blocks(s->view)))
+        return sum > plk_mass_value(s->needed);
+    return plk_view_mass_between(s->view, low, high) >= s->needed;
 }
 
 /* Appends to the n values of spare the values in question with low <= x < high. */
@@ -105,11 +118,9 @@ static void split(search *s, double radius)
     float low = first_float(s, -radius, false), high = first_float(s, radius, true);
     uint32_t n = move(s, low, high, 0);
     pad(s->spare, n);
-    double band = measure(s, s->spare, n);
-    if (!(s->inside + band > s->wanted)) {
-        if (n == s->n)
-            return;
-        s->inside += band;
+    double sum = s->inside + measure(s, s->spare, n);
+    if (!reaches(s, low, high, sum)) {
+        s->inside = sum;
         n = move(s, -FLT_MAX, low, 0);
         n = move(s, high, INFINITY, n);
         pad(s->spare, n);
@@ -161,33 +172,77 @@ static void sort_values(const search *s)
     }
 }
 
-/* Sorts what is left and adds up. */
-static last_value finish_few(search *s)
+/* What comes before a value in the order. */
+static band band_before(const search *s, float value)
 {
+    double offset = offset_of(s, value);
+    band b = {.value = value};
+    bool above = offset >= 0.0;
+    b.low = above ? first_float(s, -offset, true) : nextafterf(value, INFINITY);
+    b.high = above ? value : first_float(s, -offset, true);
+    return b;
+}
+
+/* Whether what comes before a value in the order and all tokens with this value have the mass. */
+static bool reaches_with(const search *s, float value, double sum)
+{
+    band b = band_before(s, value);
+    bool above = b.high == value;
+    return reaches(s, above ? b.low : value, above ? nextafterf(value, INFINITY) : b.high, sum);
+}
+
+/* The prefix ends among the n_equal tokens with this value. */
+static band end_at(const search *s, float value, uint32_t n_equal)
+{
+    band b = band_before(s, value);
+    if (s->by_count)
+        b.n_equal = plk_mass_n_equal((plk_mass)s->inside, 1, s->needed, n_equal);
+    else if (n_equal == 1)
+        b.n_equal = 1;
+    else
+        b.n_equal = plk_mass_n_equal(plk_view_mass_between(s->view, b.low, b.high),
+                                     plk_view_mass_of_one(s->view, value), s->needed, n_equal);
+    return b;
+}
+
+/* Sorts what is left and adds up. The first value that reaches the mass is found by halving, for
+ * each that is not clear costs a pass over blocks. */
+static band finish_few(search *s)
+{
+    double sums[FEW]; /* through each value */
+    float e[PLK_BLOCK];
     sort_values(s);
     pad(s->values, s->n);
-    float e[PLK_BLOCK];
-    uint32_t last = s->n - 1;
+    plk_view_exp_values(s->view, s->values, 1, e);
+    double sum = s->inside;
     for (uint32_t i = 0; i < s->n; i++) {
-        if (i % PLK_BLOCK == 0)
-            plk_view_exp_values(s->view, s->values + i, 1, e);
-        s->inside += s->by_count ? 1.0 : (double)e[i % PLK_BLOCK];
-        if (s->inside > s->wanted) {
-            last = i;
-            break;
-        }
+        sum += s->by_count ? 1.0 : (double)e[i];
+        sums[i] = sum;
     }
-    last_value end = {s->values[last], 0};
-    for (uint32_t i = 0; i <= last; i++)
-        end.n_equal += s->values[i] == end.value;
-    return end;
+    uint32_t low = 0, high = s->n - 1; /* the last value reaches the mass */
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2, last = middle;
+        while (last + 1 < s->n && s->values[last + 1] == s->values[middle])
+            last++;
+        if (reaches_with(s, s->values[middle], sums[last]))
+            high = middle;
+        else
+            low = last + 1;
+    }
+    uint32_t first = low, end = low + 1;
+    while (first > 0 && s->values[first - 1] == s->values[low])
+        first--;
+    while (end < s->n && s->values[end] == s->values[low])
+        end++;
+    s->inside = first > 0 ? sums[first - 1] : s->inside;
+    return end_at(s, s->values[low], end - first);
 }
 
 /* All distances are equal: at most a few different values. Walks through them in their order. */
-static last_value finish_equal(search *s)
+static band finish_equal(search *s)
 {
     for (;;) {
-        float value = s->values[0], x[PLK_BLOCK], e[PLK_BLOCK];
+        float value = s->values[0];
         for (uint32_t i = 1; i < s->n; i++)
             if (before(s, s->values[i], value))
                 value = s->values[i];
@@ -197,21 +252,17 @@ static last_value finish_equal(search *s)
             s->values[n_left] = s->values[i];
             n_left += s->values[i] != value;
         }
-        for (uint32_t i = 0; i < PLK_BLOCK; i++)
-            x[i] = value;
-        plk_view_exp_values(s->view, x, 1, e);
-        double each = s->by_count ? 1.0 : (double)e[0];
-        double n_needed = floor((s->wanted - s->inside) / each) + 1.0;
-        if (n_needed <= (double)n_equal)
-            return (last_value){value, n_needed >= 1.0 ? (uint32_t)n_needed : 1};
-        if (n_left == 0)
-            return (last_value){value, n_equal};
+        float x[PLK_BLOCK] = {value};
+        pad(x, 1);
+        double each = measure(s, x, 1);
+        if (n_left == 0 || reaches_with(s, value, s->inside + each * n_equal))
+            return end_at(s, value, n_equal);
         s->inside += each * n_equal;
         s->n = n_left;
     }
 }
 
-static last_value find_last(search *s)
+static band find_last(search *s)
 {
     bool mislead = false;
     while (s->n > FEW) {
@@ -222,22 +273,6 @@ static last_value find_last(search *s)
         mislead = s->n > n - n / 4;
     }
     return finish_few(s);
-}
-
-/* The prefix as floats: low <= x < high, and the first n_equal tokens with x = value. */
-typedef struct band {
-    float low, high, value;
-    uint32_t n_equal;
-} band;
-
-static band band_of(const search *s, last_value last)
-{
-    band b = {.value = last.value, .n_equal = last.n_equal};
-    double offset = offset_of(s, last.value);
-    bool above = offset >= 0.0;
-    b.low = above ? first_float(s, -offset, true) : nextafterf(last.value, INFINITY);
-    b.high = above ? last.value : first_float(s, -offset, true);
-    return b;
 }
 
 static bool in_band(const band *b, float value, uint32_t n_equal)
@@ -294,12 +329,16 @@ static uint32_t gather(const search *s, double rest)
          low = first_float(s, offset_of(s, low) - step, false)) {
         uint32_t n = plk_view_gather(s->view, low);
         pad(w->values, n);
-        if (measure(s, w->values, n) > s->wanted)
+        if (reaches(s, low, INFINITY, measure(s, w->values, n)))
             return n;
         if (!(offset_of(s, low) - step < offset_of(s, low)))
             break;
     }
-    return plk_view_gather(s->view, least < opposite ? least : opposite);
+    least = least < opposite ? least : opposite;
+    uint32_t n = plk_view_gather(s->view, least);
+    pad(w->values, n);
+    bool holds = reaches(s, least, INFINITY, measure(s, w->values, n));
+    return holds ? n : plk_view_gather(s->view, -FLT_MAX);
 }
 
 /* Finds the end of the prefix. The first *n candidates then hold all of it. */
@@ -313,22 +352,20 @@ static band find(search *s, double rest, uint32_t *n)
     memcpy(s->values, w->values, s->n * sizeof *s->values);
     pad(s->values, s->n);
     *n = s->n;
-    return band_of(s, find_last(s));
+    return find_last(s);
 }
 
-void plk_view_keep_nearest(plk_view *view, double center, double normaliser, double p,
+void plk_view_keep_nearest(plk_view *view, double center, plk_mass mass, double p,
                            uint32_t min_keep)
 {
-    /* A mass that exceeds p by no more than the rounding of logits counts as p. */
-    double wanted = plk_top_p_mass(p, normaliser, -plk_logit_rounding);
-    if (!(wanted < normaliser) || (min_keep > 1 && plk_view_n_candidates(view) <= min_keep))
+    plk_mass needed = plk_mass_above(p, mass);
+    if (needed > mass || (min_keep > 1 && plk_view_n_candidates(view) <= min_keep))
         return;
     uint32_t n;
-    search by_mass = {.view = view, .center = center, .wanted = wanted};
-    band prefix = find(&by_mass, normaliser - wanted, &n);
+    search by_mass = {.view = view, .center = center, .needed = needed};
+    band prefix = find(&by_mass, plk_mass_value(mass - needed), &n);
     if (min_keep > 1 && count_band(&by_mass, n, &prefix) < min_keep) {
-        search by_count = {.view = view, .center = center, .by_count = true};
-        by_count.wanted = (double)min_keep - 0.5;
+        search by_count = {.view = view, .center = center, .by_count = true, .needed = min_keep};
         prefix = find(&by_count, 0.0, &n);
     }
     keep_band(view, n, &prefix);

@@ -10,10 +10,11 @@
  * when survivors are wanted, membership.c counts them when a token is. min_keep goes through
  * plk_view_keep_top().
  *
- * Both sides of the comparison with p Z are sums of the same exponentials, in double, so the
- * decision differs from exact arithmetic only where the mass at the boundary is within 1e-6 of p.
- * Inside that margin, a mass that misses p by no more than the rounding of logits to floats counts
- * as p: probabilities .5 and .3, given by their logarithms, reach .8.
+ * The prefix is defined by integers: it ends at the largest logit whose tokens and all better ones
+ * have p Z or more. Both sides are sums of the same exponentials, so the decision differs from
+ * exact arithmetic only where the mass at the boundary is within 1e-6 of p. Inside that margin, a
+ * mass that misses p by no more than the rounding of logits to floats counts as p: probabilities
+ * .5 and .3, given by their logarithms, reach .8.
  */
 #include "select/keep.h"
 
@@ -21,6 +22,7 @@
 #include "select/mass.h"
 #include "select/rules.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -65,30 +67,43 @@ static float negligible_below(const plk_view *view, double mass)
     return plk_view_threshold(view, offset < 0.0 ? offset : -margin);
 }
 
-/* Gathers tokens that hold the prefix of the given mass; returns how many. */
-static uint32_t gather_prefix(const plk_view *view, double normaliser, double mass)
+/* Gathers the tokens that reach the threshold: n, with the sum of their exponentials. Whether the
+ * prefix with the mass needed is among them. */
+static bool gather_from(const plk_view *view, float threshold, plk_mass needed, uint32_t *n,
+                        double *sum)
 {
-    const plk_scratch *w = view->scratch;
-    double rest = normaliser - mass;
-    uint32_t n = plk_view_gather(view, plk_view_tail_below(view, rest));
-    for (uint32_t i = n; i % PLK_BLOCK != 0; i++)
-        w->values[i] = -INFINITY;
-    if (plk_view_mass_of(view, w->values, (n + PLK_BLOCK - 1) / PLK_BLOCK) >= mass)
-        return n;
-    double rounding = 1e-6;
-    return plk_view_gather(view, negligible_below(view, rest * (1.0 - rounding)));
+    float *values = view->scratch->values;
+    *n = plk_view_gather(view, threshold);
+    for (uint32_t i = *n; i % PLK_BLOCK != 0; i++)
+        values[i] = -INFINITY;
+    *sum = plk_view_sum_of(view, values, (*n + PLK_BLOCK - 1) / PLK_BLOCK);
+    if (plk_mass_is_clear(*sum, needed, plk_view_n_blocks(view)))
+        return *sum > plk_mass_value(needed);
+    return plk_view_mass_between(view, threshold, INFINITY) >= needed;
+}
+
+/* Gathers tokens that hold the prefix. */
+static uint32_t gather_prefix(const plk_view *view, plk_mass total, plk_mass needed, double *sum)
+{
+    double rest = plk_mass_value(total - needed);
+    uint32_t n;
+    if (!gather_from(view, plk_view_tail_below(view, rest), needed, &n, sum) &&
+        !gather_from(view, negligible_below(view, rest), needed, &n, sum))
+        gather_from(view, -FLT_MAX, needed, &n, sum);
+    return n;
 }
 
 static void cut(plk_view *view, double p, uint32_t min_keep)
 {
     plk_scratch *w = view->scratch;
-    double normaliser = plk_view_block_sums(view);
-    double mass = plk_top_p_mass(p, normaliser, plk_logit_rounding);
-    uint32_t n = view->compact ? view->n : gather_prefix(view, normaliser, mass);
+    plk_mass total = plk_view_block_sums(view);
+    plk_mass needed = plk_mass_at_least(p, total);
+    double sum = plk_mass_value(total);
+    uint32_t n = view->compact ? view->n : gather_prefix(view, total, needed, &sum);
     memcpy(w->ordered, w->values, n * sizeof *w->values);
     plk_boundary boundary = {0};
     if (n >= min_keep)
-        boundary = plk_find_boundary(view, w->ordered, n, mass);
+        boundary = plk_find_boundary(view, w->ordered, n, sum, needed);
     if (boundary.n_above + boundary.n_equal < min_keep)
         plk_view_keep_top(view, min_keep);
     else

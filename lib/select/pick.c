@@ -112,11 +112,14 @@ static plk_pick pick_inside(const plk_view *view, const looked_into *in, double 
                       .inside = rest / (double)in->e[i]};
 }
 
-/* Inverse transform over exact sums of all blocks. */
+/* Inverse transform over the sums of all blocks in double: also of those that have no mass. */
 static plk_pick pick_by_sums(const plk_view *view, pluck_pcg64 *rng)
 {
     const double *sums = view->scratch->block_sums;
-    double total = plk_view_block_sums(view);
+    double total = 0.0;
+    (void)plk_view_block_sums(view);
+    for (uint32_t b = 0; b < plk_view_n_blocks(view); b++)
+        total += sums[b];
     double rest;
     looked_into in;
     uint32_t block = plk_pick_find_double(sums, plk_view_n_blocks(view),
@@ -222,16 +225,11 @@ static plk_pick pick_compact(const plk_view *view, pluck_pcg64 *rng)
     return picked;
 }
 
-bool plk_in_nucleus(const plk_view *dense, plk_view *view, plk_nucleus_bounds *bounds,
+bool plk_in_nucleus(const plk_view *dense, const plk_view *view, plk_nucleus_bounds *bounds,
                     uint32_t token)
 {
-    if (view->deferred.p > 0.0) {
-        plk_decision decision = plk_membership(dense, bounds, token);
-        if (decision != PLK_UNDECIDED)
-            return decision == PLK_INSIDE;
-        plk_view_settle(view);
-    }
-    return plk_view_stored(view, token) > -INFINITY;
+    return view->deferred.p > 0.0 ? plk_membership(dense, bounds, token)
+                                  : plk_view_stored(view, token) > -INFINITY;
 }
 
 static plk_pick pick_from_nucleus(const plk_view *dense, plk_view *view, pluck_pcg64 *rng)

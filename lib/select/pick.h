@@ -93,24 +93,21 @@ uint32_t plk_pick_find_double(const double *values, uint32_t n, double at, doubl
  * ends.
  */
 
-typedef enum plk_decision { PLK_OUTSIDE, PLK_INSIDE, PLK_UNDECIDED } plk_decision;
-
 /* What is known of the whole distribution; grows with the questions asked about one view. */
 typedef struct plk_nucleus_bounds {
-    double maxima;     /* sum over all blocks of the exponential of their maximum */
-    double normaliser; /* the exact sum of all exponentials; 0: not computed yet */
+    double maxima; /* sum over all blocks of the exponential of their maximum */
+    plk_mass mass; /* of all tokens; 0: not computed yet */
 } plk_nucleus_bounds;
 
 /* For a dense view whose nucleus is deferred. */
 void plk_nucleus_bounds_init(const plk_view *view, plk_nucleus_bounds *bounds);
 
-/* Whether the token is in the deferred nucleus. The decision, if there is one, is that of
- * plk_view_settle(). */
-plk_decision plk_membership(const plk_view *view, plk_nucleus_bounds *bounds, uint32_t token);
+/* Whether the token is in the deferred nucleus: whether it would be left by plk_view_settle(). */
+bool plk_membership(const plk_view *view, plk_nucleus_bounds *bounds, uint32_t token);
 
-/* Whether the token is in the nucleus deferred in dense, which is cut out of its copy view if
- * nothing less decides. bounds are needed while view->deferred.p > 0. */
-bool plk_in_nucleus(const plk_view *dense, plk_view *view, plk_nucleus_bounds *bounds,
+/* Whether the token is in the nucleus deferred in dense, which may have been cut out of its copy
+ * view. bounds are needed while view->deferred.p > 0. */
+bool plk_in_nucleus(const plk_view *dense, const plk_view *view, plk_nucleus_bounds *bounds,
                     uint32_t token);
 
 /*
@@ -151,9 +148,7 @@ typedef struct plk_picks {
     bool has_nucleus;
     plk_pick_weights weights;
     uint64_t *outside; /* [per block] bits of tokens that are known to be outside of the nucleus */
-    uint64_t *undecided; /* [per block] or known to be too near its end to tell */
-    double normaliser;   /* for plk_membership() */
-    double maxima;
+    plk_nucleus_bounds bounds;
     float inside; /* the worst token that is known to be inside: its stored logit, and itself */
     uint32_t inside_token;
 } plk_picks;

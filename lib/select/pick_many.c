@@ -16,9 +16,8 @@
  *
  * A nucleus. membership.c judges a token; its decision is remembered for the token, and since the
  * nucleus holds all tokens that are better than one of its own, one threshold serves all that are
- * inside. A decision may differ from that of a draw of its own only between PLK_INSIDE and
- * PLK_UNDECIDED, for a token that is inside: both lead to that token. When the nucleus itself is
- * needed it is cut out once, into arrays that no dense view reads.
+ * inside. When the nucleus itself is needed it is cut out once, into arrays that no dense view
+ * reads.
  */
 #include "select/pick.h"
 
@@ -249,14 +248,10 @@ static void begin_nucleus(plk_picks *picks, const plk_view *view)
 {
     size_t n_maxima;
     double *arrays = arrays_from(view, 10, &n_maxima);
-    plk_nucleus_bounds bounds;
-    plk_nucleus_bounds_init(view, &bounds);
-    picks->maxima = bounds.maxima;
-    picks->normaliser = 0.0;
+    plk_nucleus_bounds_init(view, &picks->bounds);
     picks->inside = INFINITY;
     picks->outside = (uint64_t *)(void *)arrays;
-    picks->undecided = picks->outside + n_maxima;
-    memset(picks->outside, 0, 2 * n_maxima * sizeof *picks->outside);
+    memset(picks->outside, 0, n_maxima * sizeof *picks->outside);
 }
 
 /* What the blocks of the whole view are known to be is forgotten: cutting may use their memory. */
@@ -274,30 +269,23 @@ static void cut_nucleus(plk_picks *picks)
     picks->has_nucleus = true;
 }
 
-static plk_decision judge(plk_picks *picks, uint32_t token)
+static bool is_inside(plk_picks *picks, uint32_t token)
 {
     uint64_t bit = (uint64_t)1 << token % PLK_BLOCK;
     uint32_t block = token / PLK_BLOCK;
     const plk_view *view = &picks->all.view;
     float stored = plk_view_stored(view, token);
     if (stored > picks->inside || (stored == picks->inside && token <= picks->inside_token))
-        return PLK_INSIDE;
+        return true;
     if (picks->outside[block] & bit)
-        return PLK_OUTSIDE;
-    if (picks->undecided[block] & bit)
-        return PLK_UNDECIDED;
-    plk_nucleus_bounds bounds = {picks->maxima, picks->normaliser};
-    plk_decision decision = plk_membership(view, &bounds, token);
-    picks->normaliser = bounds.normaliser;
-    if (decision == PLK_INSIDE) {
-        picks->inside = stored;
-        picks->inside_token = token;
-    } else if (decision == PLK_OUTSIDE) {
+        return false;
+    if (!plk_membership(view, &picks->bounds, token)) {
         picks->outside[block] |= bit;
-    } else {
-        picks->undecided[block] |= bit;
+        return false;
     }
-    return decision;
+    picks->inside = stored;
+    picks->inside_token = token;
+    return true;
 }
 
 static uint32_t pick_compact(plk_pick_blocks *blocks, pluck_pcg64 *rng)
@@ -310,13 +298,7 @@ static uint32_t pick_from_nucleus(plk_picks *picks, pluck_pcg64 *rng)
 {
     for (int i = 0; i < PLK_PICK_MAX_REJECTED; i++) {
         uint32_t token = pick_dense(picks, rng);
-        plk_decision decision = judge(picks, token);
-        if (decision == PLK_INSIDE)
-            return token;
-        if (decision == PLK_OUTSIDE)
-            continue;
-        cut_nucleus(picks);
-        if (plk_view_stored(&picks->nucleus.view, token) > -INFINITY)
+        if (is_inside(picks, token))
             return token;
     }
     cut_nucleus(picks);

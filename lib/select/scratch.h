@@ -9,7 +9,10 @@
 #include "select/order.h"
 #include "simd/kernels.h"
 
-enum { PLK_PICKS_ARRAYS = 12 };
+enum { PLK_PICKS_ARRAYS = 11 };
+
+/* A sum of exponentials as an integer, in units of 2^-39: see select/mass.h. */
+typedef uint64_t plk_mass;
 
 typedef struct plk_scratch {
     pluck_allocator allocator;
@@ -21,9 +24,10 @@ typedef struct plk_scratch {
     double *group_sums;  /* [number of such groups] */
     double *block_sums;  /* [n_blocks] */
     double sums_scale;   /* block_sums are those of the logits as they came at this scale; 0: not */
-    double sums_total;   /* then their sum */
+    plk_mass sums_mass;  /* then their mass */
     float sums_max;      /* and what they are relative to */
-    double unit_total;   /* the normaliser of the logits as they came at scale 1; 0: not known */
+    plk_mass unit_mass;  /* that of the logits as they came at scale 1; 0: not known */
+    float unit_max;      /* and what it is relative to */
     uint32_t *block_ids; /* [n_blocks + PLK_SLACK] blocks that a selection visits */
     float *block_spare;  /* [n_blocks + PLK_SLACK, to a whole block] */
     double *picks;       /* [PLK_PICKS_ARRAYS * as block_max] see pick_many.c */

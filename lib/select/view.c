@@ -149,7 +149,8 @@ bool plk_view_scan_masked(const plk_view *view, size_t *n_allowed)
 /* Nothing is known of the logits yet. */
 plk_view plk_view_of(plk_scratch *scratch, const plk_kernels *kernels, pluck_logits logits)
 {
-    scratch->sums_scale = scratch->unit_total = 0.0;
+    scratch->sums_scale = 0.0;
+    scratch->unit_mass = 0;
     return (plk_view){.kernels = kernels,
                       .scratch = scratch,
                       .logits = logits,

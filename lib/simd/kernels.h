@@ -82,6 +82,12 @@ typedef struct plk_preference {
     double total, aim;
 } plk_preference;
 
+/* Of some values: how many there are, one of them, and the sums of their differences to it and of
+ * the squares of these. */
+typedef struct plk_spread {
+    double n, origin, sum, square;
+} plk_spread;
+
 typedef struct plk_kernels {
     pluck_isa isa;
     const char *name;
@@ -147,13 +153,13 @@ typedef struct plk_kernels {
                             plk_exponent exponent, double *sums);
 
     /*
-     * Adds to *sum the sum of d = fl(x - origin), to *square that of d * d; x = -inf counts as
-     * nothing. Returns how many were above -inf. Blocks are taken by PLK_MOMENTS_BLOCKS: in each of
-     * 64 columns the d are added in float, one block after another, the squares by fma; the columns
-     * and then the lanes as in exp_sums; the groups in double, one after another. Relative error of
-     * a sum of magnitudes at most 34 * 2^-24, usually far less.
+     * groups[g]: of the values above -inf of the g-th PLK_MOMENTS_BLOCKS blocks of x, of which the
+     * last group may have fewer. The origin is the first of these values; 0 if there is none. sum
+     * is that of d = fl(x - origin), square that of d * d: in each of 64 columns the d are added in
+     * float, one block after another, the squares by fma; the columns and then the lanes as in
+     * exp_sums. Relative error of a sum of magnitudes at most 34 * 2^-24, usually far less.
      */
-    size_t (*moments)(const float *x, size_t n_blocks, float origin, double *sum, double *square);
+    void (*moments)(const float *x, size_t n_blocks, plk_spread *groups);
 
     /* Copies the x[i] with low <= x[i] < high, i ascending, to logits[0 ..] and first_id + i to
      * ids[0 ..]; returns how many. low > -inf. n any number; logits may be x. May write PLK_SLACK

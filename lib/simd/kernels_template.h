@@ -258,34 +258,43 @@ static void exp_dots(const float *x, size_t n_blocks, plk_exponent exponent, dou
     sums_store(dots + b, dot_totals, n_blocks - b);
 }
 
+/* The first of n values above -inf; 0 if there is none. x has any alignment. */
+LANES_INLINE float moments_origin(const float *x, size_t n)
+{
+    float origin = -INFINITY;
+    for (size_t i = 0; i < n && !(origin > -INFINITY); i++)
+        memcpy(&origin, x + i, sizeof origin);
+    return origin > -INFINITY ? origin : 0.0f;
+}
+
 typedef struct moments_state {
-    lanes origin, sum, square;
+    lanes sum, square;
     size_t n;
 } moments_state;
 
-/* The sums of one group in each lane. Where some value is -inf they come out infinite or NaN. */
-LANES_INLINE void moments_group(const float *x, size_t n_blocks, moments_state *state)
+/* The sums of one group in each lane, of -d and d * d: origin - x is an operation with an operand
+ * in memory. Where some value is -inf they come out infinite or NaN. */
+LANES_INLINE moments_state moments_group(const float *x, size_t n_blocks, lanes origin)
 {
     lanes sums[LANES_A_BLOCK], squares[LANES_A_BLOCK];
     for (size_t i = 0; i < LANES_A_BLOCK; i++)
         sums[i] = squares[i] = lanes_set(0.0f);
     for (size_t b = 0; b < n_blocks; b++) {
         for (size_t i = 0; i < LANES_A_BLOCK; i++) {
-            const lanes d = lanes_sub(lanes_load(x + b * PLK_BLOCK + i * LANES), state->origin);
+            const lanes d = lanes_sub(origin, lanes_load(x + b * PLK_BLOCK + i * LANES));
             sums[i] = lanes_add(sums[i], d);
             squares[i] = lanes_fma(d, d, squares[i]);
         }
     }
-    state->sum = block_total(sums);
-    state->square = block_total(squares);
-    state->n += n_blocks * PLK_BLOCK;
+    return (moments_state){block_total(sums), block_total(squares), n_blocks * PLK_BLOCK};
 }
 
 /* The same where some values are -inf. */
-LANES_INLINE void moments_of_finite(const float *x, size_t n_blocks, moments_state *state)
+LANES_INLINE moments_state moments_of_finite(const float *x, size_t n_blocks, lanes origin)
 {
     const lanes least = lanes_set(-FLT_MAX);
     lanes sums[LANES_A_BLOCK], squares[LANES_A_BLOCK];
+    size_t n = 0;
     for (size_t i = 0; i < LANES_A_BLOCK; i++)
         sums[i] = squares[i] = lanes_set(0.0f);
     for (size_t b = 0; b < n_blocks; b++) {
@@ -293,33 +302,30 @@ LANES_INLINE void moments_of_finite(const float *x, size_t n_blocks, moments_sta
         for (size_t i = 0; i < LANES_A_BLOCK; i++) {
             const lanes v = lanes_load(x + b * PLK_BLOCK + i * LANES);
             const flags finite = flags_at_least(v, least);
-            const lanes d = lanes_keep(finite, lanes_sub(v, state->origin));
+            const lanes d = lanes_keep(finite, lanes_sub(origin, v));
             sums[i] = lanes_add(sums[i], d);
             squares[i] = lanes_fma(d, d, squares[i]);
             bits |= (uint64_t)flags_bits(finite) << (i * LANES);
         }
-        state->n += bits_count(bits);
+        n += bits_count(bits);
     }
-    state->sum = block_total(sums);
-    state->square = block_total(squares);
+    return (moments_state){block_total(sums), block_total(squares), n};
 }
 
-static size_t moments(const float *x, size_t n_blocks, float origin, double *sum, double *square)
+static void moments(const float *x, size_t n_blocks, plk_spread *groups)
 {
-    const lanes least = lanes_set(-FLT_MAX);
-    moments_state state = {.origin = lanes_set(origin)};
+    const lanes most = lanes_set(FLT_MAX);
     lanes sums[LANES_FOLDS], squares[LANES_FOLDS];
     for (size_t i = 0; i < LANES_FOLDS; i++)
         sums[i] = squares[i] = lanes_set(0.0f);
     for (size_t b = 0, k = 0; b < n_blocks; b += PLK_MOMENTS_BLOCKS) {
         const size_t left = n_blocks - b;
         const size_t n = left < PLK_MOMENTS_BLOCKS ? left : PLK_MOMENTS_BLOCKS;
-        const size_t n_before = state.n;
-        moments_group(x + b * PLK_BLOCK, n, &state);
-        if (flags_bits(flags_at_least(state.sum, least)) != (1u << LANES) - 1) {
-            state.n = n_before;
-            moments_of_finite(x + b * PLK_BLOCK, n, &state);
-        }
+        const float *at = x + b * PLK_BLOCK, origin = moments_origin(at, n * PLK_BLOCK);
+        moments_state state = moments_group(at, n, lanes_set(origin));
+        if (flags_bits(flags_at_least(most, state.sum)) != (1u << LANES) - 1)
+            state = moments_of_finite(at, n, lanes_set(origin));
+        groups[k] = (plk_spread){.n = (double)state.n, .origin = (double)origin};
         sums[k] = state.sum;
         squares[k++] = state.square;
         if (k < LANES_FOLDS && left > PLK_MOMENTS_BLOCKS)
@@ -328,12 +334,12 @@ static size_t moments(const float *x, size_t n_blocks, float origin, double *sum
         lanes_fold(folded, sums);
         lanes_fold(folded_squares, squares);
         for (size_t i = 0; i < k; i++) {
-            *sum += folded[i];
-            *square += folded_squares[i];
+            groups[i].sum = 0.0 - folded[i];
+            groups[i].square = folded_squares[i];
         }
+        groups += k;
         k = 0;
     }
-    return state.n;
 }
 
 /*

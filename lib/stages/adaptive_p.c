@@ -60,7 +60,7 @@ static pluck_status apply(const void *params, void *state, plk_view *view,
     (void)err;
     plk_view_make_compact(view);
     float *weights = weights_of(view);
-    double normaliser = plk_view_exp_all(view, weights);
+    double normaliser = plk_mass_value(plk_view_exp_all(view, weights));
     memcpy(normaliser_at(view), &normaliser, sizeof normaliser);
     plk_preference preference = {.total = normaliser, .aim = aim_of(params, state)};
     plk_view_prefer(view, weights, preference);

@@ -25,9 +25,10 @@ static pluck_status apply(const void *params, void *state, plk_view *view,
     (void)context;
     (void)err;
     const typical_params *typical = params;
-    double normaliser;
-    double mean = plk_view_mean(view, &normaliser);
-    plk_view_keep_nearest(view, mean, normaliser, typical->p, (uint32_t)typical->min_keep);
+    plk_exact_sum moment = {.n_pending = 0};
+    plk_mass mass = plk_view_moment(view, &moment);
+    plk_view_keep_nearest(view, plk_moment_mean(&moment, mass), mass, typical->p,
+                          (uint32_t)typical->min_keep);
     return PLUCK_OK;
 }
 

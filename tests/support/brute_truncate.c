@@ -25,10 +25,14 @@ static uint32_t prefix(const brute_force *row, long double limit)
     return row->n;
 }
 
+/* What a mass may miss p by and still reach it, or exceed it by and still not; and how exactly the
+ * library knows masses, as a part of them. */
+static const long double allowance = 0x1p-22L, mass_margin = 0x1p-22L;
+
 void brute_top_p(brute_force *row, const brute_context *context)
 {
-    long double p = (long double)brute_number(context, "p");
-    long double margin = BRUTE_MARGIN + 2 * row->mean_slack;
+    long double p = (long double)brute_number(context, "p") * (1 - allowance);
+    long double margin = mass_margin + 2 * row->mean_slack;
     uint64_t low = brute_at_least(prefix(row, p * (1 - margin)), context);
     uint64_t high = brute_at_least(prefix(row, p * (1 + margin)), context);
     row->doubt |= low != high && low < row->n;
@@ -173,13 +177,14 @@ void brute_typical(brute_force *row, const brute_context *context)
 {
     typical_order *order = calloc(row->n, sizeof *order);
     assert(order);
-    long double entropy = brute_entropy_of(row), p = (long double)brute_number(context, "p");
+    long double entropy = brute_entropy_of(row);
+    long double p = (long double)brute_number(context, "p") * (1 + allowance);
     for (uint32_t i = 0; i < row->n; i++) {
         long double log_p = row->items[i].logit - row->items[0].logit + logl(row->items[0].p);
         order[i] = (typical_order){fabsl(-log_p - entropy), row->items[i]};
     }
     qsort(order, row->n, sizeof *order, compare_typical);
-    long double margin = BRUTE_MARGIN + 2 * row->mean_slack;
+    long double margin = mass_margin + 2 * row->mean_slack;
     uint64_t low = brute_at_least(typical_prefix(order, row->n, p * (1 - margin)), context);
     uint64_t high = brute_at_least(typical_prefix(order, row->n, p * (1 + margin)), context);
     uint64_t n = brute_at_least(typical_prefix(order, row->n, p), context);
