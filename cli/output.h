@@ -261,7 +261,8 @@ void table_end_row(table *t);
 
 typedef struct progress {
     bool is_enabled, is_shown;
-    bool has_lines;   /* in the place of a bar */
+    bool has_lines; /* in the place of a bar, one in line_seconds */
+    double line_seconds;
     uint64_t total;   /* 0: not known */
     const char *unit; /* what is counted; NULL: draws */
     double start, shown_at;

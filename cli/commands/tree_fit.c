@@ -416,6 +416,9 @@ static int train(training *t)
     pluck_error err;
     (void)pluck_trainer_get_progress(t->trainer, &now, NULL);
     progress_start(&t->bar, now.n_rows, NULL);
+    /* All of them are at the same row. */
+    const pluck_ranks *ranks = ranks_get();
+    uint64_t n_together = ranks && !ranks->avoids_passes ? ranks->n_ranks : 1;
     while (!now.is_done) {
         uint32_t epoch = now.epoch;
         pluck_status status = pluck_trainer_step(t->trainer, &err);
@@ -423,7 +426,7 @@ static int train(training *t)
             status = pluck_trainer_get_progress(t->trainer, &now, &err);
         if (status != PLUCK_OK)
             return complain_error(status, &err);
-        progress_update(&t->bar, now.n_rows_done);
+        progress_update(&t->bar, now.n_rows_done / n_together);
         if (now.epoch != epoch) {
             int code = epoch_done(t);
             if (code != EXIT_DONE)

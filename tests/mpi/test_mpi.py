@@ -9,6 +9,7 @@ import argparse
 import concurrent.futures
 import os
 import pathlib
+import re
 import shlex
 import shutil
 import signal
@@ -168,6 +169,25 @@ class SameBytes(MpiCase):
         self.assertEqual(said[:3], ["pluck", "sample:", "seed"])
         expected = self.alone(f"sample logits.npy --seed {said[3]} --temperature 2")
         self.assertEqual(expected.out, found.out)
+
+
+class Progress(MpiCase):
+    def test_lines_of_progress_are_of_all_ranks_together(self):
+        found = self.ranks("sample logits.npy --seed 3 --draws 20000 -o out.txt", max(ARGS.ranks),
+                           {"PLUCK_MPI_PROGRESS_SECONDS": "0.02"})
+        form = re.compile(r"pluck sample: +(\d+)%  (\d+) draws, [0-9.]+[kM]?/s")
+        lines = [form.fullmatch(text) for text in found.messages.decode().splitlines()]
+        self.assertGreater(len(lines), 2, found.messages)
+        self.assertTrue(all(lines), found.messages)
+        done = [int(match[2]) for match in lines]
+        self.assertEqual(done, sorted(done))
+        # Each rank does about a part of the draws; a rank alone would not come so far.
+        self.assertGreater(done[-1], 64 * 20000 * .6)
+        self.assertLessEqual(done[-1], 64 * 20000)
+        self.assertEqual([int(match[1]) for match in lines], [n * 100 // 1280000 for n in done])
+        found = self.ranks("sample logits.npy --seed 3 -q -o out.txt", max(ARGS.ranks),
+                           {"PLUCK_MPI_PROGRESS_SECONDS": "0"})
+        self.assertEqual(found.messages, b"")
 
 
 class WrongLauncher(MpiCase):
