@@ -33,6 +33,8 @@ static const target targets[] = {
     {"top_n_sigma", TARGET_SAMPLE, 2.5, NULL},
     {"temperature 0.8", TARGET_SAMPLE, 2, NULL},
     {"temperature 1.5", TARGET_SAMPLE, 2, NULL},
+    {"gumbel", TARGET_SAMPLE, 2.5, NULL},
+    {"temperature 0.8, gumbel", TARGET_SAMPLE, 2.5, NULL},
     {"top_p, temperature", TARGET_SAMPLE, 3, NULL},
     {"top_p, temperature", TARGET_DRAW, 12, NULL},
     {"typical", TARGET_SAMPLE, 12, NULL},
