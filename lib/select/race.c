@@ -293,7 +293,7 @@ plk_arrival plk_view_race(const plk_view *view, const uint32_t *excluded, uint32
               .n_excluded = n_excluded,
               .scale = scale,
               .rate = scale * log2_e,
-              .limit = -INFINITY};
+              .limit = -(double)INFINITY};
     if (view->compact)
         race_compact(&r);
     else
