@@ -6,15 +6,21 @@
  *     pluck_sampler_accept(sampler, draw.token, &err);
  *
  * All ranks of the communicator call a function together, with shards and samplers that were made
- * as pluck/shard.h asks; rank r of the communicator has the shard of rank r. Each exchange is one
- * MPI_Allgather of the same size on all ranks, on a duplicate of the communicator. The first call
- * makes the duplicate, as an attribute of the communicator, with which it is freed. So is the
- * buffer, which grows to the largest exchange; after that no call allocates.
+ * as pluck/shard.h asks; rank r of the communicator has the shard of rank r. Every rank gets the
+ * same result, errors included: what is wrong on one rank, such as a NULL, another configuration or
+ * memory that is short, is returned on all ("rank 2: ..."), and they can go on in step. One rank
+ * alone may be told that MPI is not initialised, that the communicator is MPI_COMM_NULL or an
+ * intercommunicator, or that MPI failed (PLUCK_ERR_IO). After an error of MPI the communicator
+ * should not be used any more.
  *
- * Every rank gets the same result, errors included. Only what a rank notices before the first
- * exchange is an error on this rank alone, and leaves the others waiting in theirs: a NULL, a shard
- * for another number of ranks, memory that is short, an error of MPI (PLUCK_ERR_IO). Errors of MPI
- * are returned and do not end the program.
+ * Each exchange is one MPI_Allgather on a duplicate of the communicator. Its size is that of the
+ * exchange in the call before. If the ranks need more, because the configuration is another or
+ * there are more rows, they learn that from the gather and repeat it with the size that they need.
+ *
+ * The first call makes the duplicate, as an attribute of the communicator, with which it is freed.
+ * So is the buffer, which grows to the largest exchange; after that no call allocates. Errors of
+ * MPI are returned and do not end the program, except where the communicator's own error handler
+ * ends it while the duplicate is made.
  *
  * Threads: one thread at a time, the one that may call MPI (MPI_THREAD_FUNNELED is enough).
  */
@@ -42,7 +48,8 @@ PLUCK_API pluck_status pluck_mpi_sample(MPI_Comm communicator, pluck_shard *shar
  *
  * A row that fails does not stop the others; its draw is that of a skipped row. statuses, if not
  * NULL, has the status of each row. If rows failed, the result is the status of the one with the
- * lowest number, and its message begins with that number: "row 17: ".
+ * lowest number, and its message begins with that number: "row 17: ". If a rank cannot take part,
+ * the call fails for all rows, and so do statuses and draws.
  */
 PLUCK_API pluck_status pluck_mpi_sample_batch(MPI_Comm communicator, pluck_shard *const *shards,
                                               pluck_sampler *const *samplers,
