@@ -8,7 +8,7 @@ import signal
 import stat
 import subprocess
 
-from command_case import CommandCase
+from command_case import CommandCase, some
 
 # Lines without outputs, the files that they read, and for each flag that names an output what has
 # to be there besides. Every flag of the command that takes a file is in one of its lines.
@@ -79,12 +79,13 @@ def files_of(line):
 def rows(every_line=False):
     """Command lines, an output flag of each, and what that needs: the first line of each command,
     or every one, for what depends on the inputs."""
-    seen = set()
+    chosen, seen = [], set()
     for command, line, flags in COMMANDS:
         for flag, needed in flags.items():
             if every_line or (command, flag) not in seen:
                 seen.add((command, flag))
-                yield command, line, flag, needed
+                chosen.append((command, line, flag, needed))
+    return some(chosen)
 
 
 def state_of(path):

@@ -12,7 +12,7 @@ import subprocess
 import zipfile
 
 import command_case
-from command_case import CommandCase
+from command_case import CommandCase, some
 
 DONE, DATA = 0, 3
 
@@ -103,7 +103,7 @@ class Arrays(CommandCase):
         for name, (data, _) in INTEGER_FILES.items():
             self.write(name, data)
         for what, command in INTEGER_COMMANDS.items():
-            for name, (_, said) in INTEGER_FILES.items():
+            for name, (_, said) in some(INTEGER_FILES.items()):
                 with self.subTest(command=what, file=name):
                     self.end_of(command.format(name), DATA if said else DONE, said)
 
@@ -136,7 +136,7 @@ class Arrays(CommandCase):
                  "pluck tree fit {0}.npy {1} --epochs 1 -o head.st -q"]
         for line in lines:
             for dump in shapes:
-                for name in targets:
+                for name in some(targets):
                     with self.subTest(line=line, dump=dump, targets=name):
                         bad = (dump, name) in refused
                         self.end_of(line.format(dump, name + "_t.npy"), DATA if bad else DONE,

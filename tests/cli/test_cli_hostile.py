@@ -10,7 +10,7 @@ import subprocess
 import unittest
 
 import command_case
-from command_case import CommandCase, main
+from command_case import CommandCase, main, some
 from make_inputs import npy
 from make_models import LABELS, fasttext_model
 
@@ -134,26 +134,27 @@ class Hostile(ListCase):
                 name = b"x" + raw + b".npy"
                 if content is not None:
                     self.write(name, content)
-                for words in [["sample", name], ["sample", name, "small.npy"],
-                              ["sample", name, "small.npy", "-f", "json"],
-                              ["sample", name, "small.npy", "-f", "csv"],
-                              ["sample", "small.npy", "--vocab", name],
-                              ["sample", "small.npy", "--config", name],
-                              ["sample", "small.npy", "-o", b"no/" + name],
-                              ["inspect", name], ["inspect", name, "-f", "json"],
-                              ["inspect", name, "--svg", "s.svg"],
-                              ["compare", name, "small.npy"],
-                              ["compare", name, "small.npy", "-f", "json"],
-                              ["convert", name, "-o", "c.npy"],
-                              ["bench", name, *(["-x"] if content else [])],
-                              ["tune", name, "--targets", name],
-                              ["report", name, "-o", "page.html"],
-                              ["config", "check", name], ["config", "import", name],
-                              ["config", "show", name], ["tree", "predict", name, name],
-                              ["tree", "stats", name], ["tree", "eval", name, name, name],
-                              ["tree", "fit", name, name, "-o", "h.st"],
-                              ["tree", "stats", "--counts", name], ["softmax", name],
-                              ["replay", name, name]]:
+                for words in some([
+                        ["sample", name], ["sample", name, "small.npy"],
+                        ["sample", name, "small.npy", "-f", "json"],
+                        ["sample", name, "small.npy", "-f", "csv"],
+                        ["sample", "small.npy", "--vocab", name],
+                        ["sample", "small.npy", "--config", name],
+                        ["sample", "small.npy", "-o", b"no/" + name],
+                        ["inspect", name], ["inspect", name, "-f", "json"],
+                        ["inspect", name, "--svg", "s.svg"],
+                        ["compare", name, "small.npy"],
+                        ["compare", name, "small.npy", "-f", "json"],
+                        ["convert", name, "-o", "c.npy"],
+                        ["bench", name, *(["-x"] if content else [])],
+                        ["tune", name, "--targets", name],
+                        ["report", name, "-o", "page.html"],
+                        ["config", "check", name], ["config", "import", name],
+                        ["config", "show", name], ["tree", "predict", name, name],
+                        ["tree", "stats", name], ["tree", "eval", name, name, name],
+                        ["tree", "fit", name, name, "-o", "h.st"],
+                        ["tree", "stats", "--counts", name], ["softmax", name],
+                        ["replay", name, name]]):
                     self.run_list(words)
                 for made in ("page.html", "s.svg"):
                     if (self.folder / made).exists():
@@ -164,23 +165,24 @@ class Hostile(ListCase):
 
     def test_words_of_the_command_line(self):
         for raw in NAMES:
-            for words in [[raw], ["config", raw], ["help", raw], ["stages", raw],
-                          ["sample", b"--" + raw],
-                          ["sample", "small.npy", b"--temperature=" + raw],
-                          ["sample", "small.npy", b"--order=" + raw],
-                          ["sample", "small.npy", b"--draw=" + raw],
-                          ["sample", "small.npy", b"--preset=" + raw],
-                          ["sample", "small.npy", b"--tensor=" + raw],
-                          ["sample", "small.npy", b"--rows=" + raw],
-                          ["sample", "small.npy", b"--isa=" + raw],
-                          ["sample", "small.npy", b"--draws=" + raw],
-                          ["sample", "small.npy", b"--format=" + raw],
-                          ["sample", "small.npy", b"--logit-bias=" + raw],
-                          ["sample", "small.npy", b"--prompt-tokens=" + raw],
-                          ["inspect", "small.npy", b"--row=" + raw],
-                          ["config", "import", "config.json", b"--from=" + raw],
-                          ["config", "init", raw], ["completions", raw], ["softmax", raw],
-                          ["tune", "small.npy", b"--objective=" + raw]]:
+            for words in some([
+                    [raw], ["config", raw], ["help", raw], ["stages", raw],
+                    ["sample", b"--" + raw],
+                    ["sample", "small.npy", b"--temperature=" + raw],
+                    ["sample", "small.npy", b"--order=" + raw],
+                    ["sample", "small.npy", b"--draw=" + raw],
+                    ["sample", "small.npy", b"--preset=" + raw],
+                    ["sample", "small.npy", b"--tensor=" + raw],
+                    ["sample", "small.npy", b"--rows=" + raw],
+                    ["sample", "small.npy", b"--isa=" + raw],
+                    ["sample", "small.npy", b"--draws=" + raw],
+                    ["sample", "small.npy", b"--format=" + raw],
+                    ["sample", "small.npy", b"--logit-bias=" + raw],
+                    ["sample", "small.npy", b"--prompt-tokens=" + raw],
+                    ["inspect", "small.npy", b"--row=" + raw],
+                    ["config", "import", "config.json", b"--from=" + raw],
+                    ["config", "init", raw], ["completions", raw], ["softmax", raw],
+                    ["tune", "small.npy", b"--objective=" + raw]]):
                 _, err, code = self.run_list(words)
                 self.assertNotEqual(code, 0, words)
                 self.assertNotEqual(err, "", words)
@@ -307,16 +309,17 @@ class StrictJson(ListCase):
         return out
 
     def test_rows_and_chains(self):
-        n_answers = 0
+        n_answers = n_asked = 0
         for name, row in ROWS.items():
             self.write(f"{name}.npy", npy([row], "(1, 8)"))
-            for chain in CHAINS:
+            for chain in some(CHAINS):
                 flags = chain.split()
                 for words in [["sample", f"{name}.npy", "--trace", "-f", "json"],
                               ["inspect", f"{name}.npy", "--explain", "--token", "0,7", "-f",
                                "json"]]:
                     n_answers += self.parse([*words, *flags]).count("\n")
-        self.assertGreater(n_answers, 300)
+                    n_asked += 1
+        self.assertGreater(n_answers, 0.75 * n_asked)
 
     def test_other_commands(self):
         rows = list(ROWS.values())
@@ -349,11 +352,11 @@ class StrictJson(ListCase):
                 commands.append(["softmax", *flags.split(), "--", *numbers.split()])
                 if flags == "--gradient":
                     commands[-1][2:2] = ["--target", "0"]
-        n_answers = 0
+        n_answers, commands = 0, some(commands)
         for words in commands:
             at = words.index("--") if "--" in words else len(words)
             n_answers += self.parse([*words[:at], "-f", "json", *words[at:]]).count("\n")
-        self.assertGreater(n_answers, 60)
+        self.assertGreater(n_answers, 0.5 * len(commands))
 
 
 if __name__ == "__main__":

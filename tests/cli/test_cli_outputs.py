@@ -12,7 +12,7 @@ import re
 import stat
 import threading
 
-from command_case import main
+from command_case import main, some
 from output_case import ALSO_READ, COMMANDS, KEPT_MODE, OLD, PRINTING, OutputCase, files_of, rows
 
 # What a path is before the command runs, and the exit status: of a result, of a checkpoint.
@@ -160,9 +160,10 @@ class Table(TableCase):
     def test_inputs(self):
         for command, line, flag, needed in rows(every_line=True):
             for name in files_of(line):
-                for situation, path in (("input", name), ("input by another path", f"./{name}"),
-                                        ("link to an input", "out"),
-                                        ("hard link to an input", "out")):
+                for situation, path in some((("input", name),
+                                             ("input by another path", f"./{name}"),
+                                             ("link to an input", "out"),
+                                             ("hard link to an input", "out"))):
                     self.fresh(line)
                     if situation == "link to an input":
                         self.link(name)
@@ -178,13 +179,13 @@ class Table(TableCase):
         for command, line, flags in COMMANDS:
             pairs = [(a, b) for a in flags for b in flags if a < b]
             for a, b in pairs:
-                for situation, path, other in (
+                for situation, path, other in some((
                         ("other output", "out", "out"), ("old other output", "out", "out"),
                         ("other output by another path", "out", "./out"),
                         ("other output by another path", "../work/out", "out"),
                         ("link to the other output", "out", "old"),
                         ("dangling link to the other output", "out", "old"),
-                        ("hard link to the other output", "out", "old")):
+                        ("hard link to the other output", "out", "old"))):
                     self.fresh(line)
                     if situation == "dangling link to the other output":
                         self.link("old")
@@ -232,7 +233,7 @@ class Table(TableCase):
         for command, line, _ in COMMANDS:
             for name in files_of(line):
                 needed = "-o x.out" if command.split()[-1] in ("convert", "fit", "distill") else ""
-                for redirection in (f">> {name}", f"2>> {name}", f"1<> {name}"):
+                for redirection in some((f">> {name}", f"2>> {name}", f"1<> {name}")):
                     self.fresh(line)
                     before = self.states()
                     full = f"{command} {line} {needed}"

@@ -7,7 +7,7 @@ finds no difference where there is one is worthless; and lines come from strange
 import json
 import random
 
-from command_case import CommandCase, main
+from command_case import CommandCase, main, some
 
 CHAINS = [
     "--seed 3",
@@ -222,7 +222,7 @@ class Replay(CommandCase):
                    "--repeat-penalty 1.1 --prompt-tokens 1,2")
         good = (self.folder / "lines.jsonl").read_bytes()
         script = []
-        for i in range(150):
+        for i in some(range(150)):
             data = bytearray(good)
             for _ in range(dice.randrange(1, 4)):
                 at = dice.randrange(len(data))

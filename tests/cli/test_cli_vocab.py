@@ -12,7 +12,7 @@ import struct
 import subprocess
 import unittest
 
-from command_case import DATA_FOLDER, CommandCase, main
+from command_case import DATA_FOLDER, CommandCase, main, some
 from make_inputs import gpt2_alphabet, npy
 from make_models import fasttext_model
 
@@ -165,7 +165,7 @@ class Vocabularies(CommandCase):
 
     def test_every_prefix_is_refused(self):
         content = Gguf().file(vocabulary(["a"] * 8, "llama", [1] * 8), b"")
-        for length in range(4, len(content), 7):
+        for length in some(range(4, len(content), 7)):
             self.refuse(content[:length], "truncated")
 
     def test_a_large_model_costs_its_metadata(self):
@@ -185,7 +185,7 @@ class Vocabularies(CommandCase):
         """A text has 20 columns between its quotes; a longer one is cut and marked with '>'."""
         for character, columns in (("x", 1), ("\u4e2d", 2), ("\u0301", 0), ("\n", 2), ("\x1b", 6)):
             shown = {"\n": "\\n", "\x1b": "\\u{1B}"}.get(character, character)
-            for first in range(0, 44, 8):
+            for first in some(range(0, 44, 8)):
                 texts = [character * n for n in range(first, first + 8)]
                 (self.folder / "widths.json").write_text(json.dumps(texts))
                 out = self.run_line("pluck inspect small.npy --row 3 --vocab widths.json").decode()
@@ -221,7 +221,7 @@ class Vocabularies(CommandCase):
 
     def check_prefixes(self, name, content):
         """Every prefix is either refused in one line or read; nothing else happens."""
-        for length in range(len(content)):
+        for length in some(range(len(content))):
             (self.folder / name).write_bytes(content[:length])
             done = subprocess.run(["pluck", "sample", "small.npy", "--vocab", name],
                                   cwd=self.folder, env=self.env, capture_output=True, timeout=60)

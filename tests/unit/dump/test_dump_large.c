@@ -100,7 +100,7 @@ static void test_any_row_of_20_gib_is_at_hand(void **state)
 static void test_reading_through_a_file_keeps_little_of_it(void **state)
 {
     (void)state;
-    enum { VOCAB = 100000, ROWS = 2700 };
+    enum { VOCAB = 100000, ROWS = 900 };
     pluck_dump_options options = {.struct_size = sizeof options, .raw_n_vocab = VOCAB};
     temporary_file file;
     int fd = -1;
