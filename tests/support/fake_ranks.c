@@ -132,7 +132,7 @@ pluck_status test_ranks_replay(unsigned n_ranks, uint64_t seed, test_rank_job *j
                          .combine = replay_combine,
                          .user = &r,
                          .n_ranks = n_ranks};
-    pluck_status status;
+    pluck_status status = PLUCK_OK;
     do {
         for (r.rank = 0; r.rank < n_ranks; r.rank++) {
             r.n_begun = 0;
