@@ -18,9 +18,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes);
 
-enum { N_VOCAB = 3000, N_RANKS = 3, HEAD_BYTES = 28, MAX_EXCHANGES = 1000, HONEST = 65535 };
+enum { N_VOCAB = 5000, N_RANKS = 3, HEAD_BYTES = 28, MAX_EXCHANGES = 1000, HONEST = 65535 };
 
-static const uint32_t first_token[N_RANKS + 1] = {0, 1024, 2048, N_VOCAB};
+static const uint32_t first_token[N_RANKS + 1] = {0, 2048, 4096, N_VOCAB};
 
 static const char *const configurations[] = {
     "{\"temperature\": 0}",
@@ -29,7 +29,16 @@ static const char *const configurations[] = {
     "{\"stages\": [{\"type\": \"min_p\", \"p\": 0.9, \"min_keep\": 700}], \"draw\": "
     "\"categorical\"}",
     "{\"stages\": [{\"type\": \"top_k\", \"k\": 1500}], \"draw\": \"categorical\"}",
+    "{\"draw\": \"adaptive_p\"}",
     "{\"temperature\": 0.7}",
+    "{\"temperature\": 0.7, \"draw\": \"gumbel\"}",
+    "{\"temperature\": 0.7, \"top_p\": 0.9}",
+    "{\"top_p\": 0.97, \"draw\": \"gumbel\"}",
+    "{\"top_n_sigma\": 1}",
+    "{\"typical_p\": 0.9, \"min_keep\": 3}",
+    "{\"dynatemp_range\": 0.5, \"draw\": \"gumbel\"}",
+    "{\"smoothing_factor\": 0.3, \"epsilon_cutoff\": 0.001}",
+    "{\"xtc_probability\": 1, \"xtc_threshold\": 0.001, \"draw\": \"mirostat_v2\"}",
 };
 enum { N_CONFIGURATIONS = sizeof configurations / sizeof *configurations };
 

@@ -373,18 +373,43 @@ def shard(config, *sent, rank=1):
 
 def shard_seeds():
     infinity = float("inf")
-    for config in range(6):
-        yield f"shard/honest_{config}", shard(config)
+    one = 1 << 39  # the mass of 1
+    names = ("greedy", "top_k", "min_p", "min_keep", "large_k", "row", "blocks", "race",
+             "nucleus", "nucleus_race", "spread", "typical", "dynamic", "smoothing", "xtc")
+    number = {name: i for i, name in enumerate(names)}
+    for name in names:
+        yield f"shard/honest_{name}", shard(number[name])
+    first = best(-infinity, 2048, range(2048, 2168))
+    arrival = struct.pack("<IIfd", 1, 2100, 9.5, 3.0)
+    sums = struct.pack("<QI", 30 * one, 900)
+    for name, *sent in (
+            ("greedy", best(-infinity, 2048, [2116])),
+            ("greedy", best(-infinity, 0, [])),
+            ("top_k", best(-infinity, 2048, [2050, 2060, 2070, 2080, 2090])),
+            ("min_p", best(9.8, 200, range(2048, 2168))),
+            ("min_p", best(9.8, 200, []), best(9.8, 200, [])),
+            ("min_keep", None, best(-infinity, 2048, range(2048, 2624))),
+            ("large_k", None, best(5.0, 900, [])),
+            ("row", floats(2048)),
+            ("row", floats(2047)),
+            ("blocks", best(-infinity, 2048, [2116]), sums + floats(96)),
+            ("blocks", None, sums + struct.pack("<32d32f", *[1.0] * 32, *[9.0] * 32),
+             struct.pack("<IIfd", 0, 0, 0.0, 0.0)),
+            ("blocks", None, None, arrival),
+            ("race", best(-infinity, 2048, [2116]) + arrival, sums),
+            ("race", best(-infinity, 2048, [2116]) + arrival[:-1]),
+            ("nucleus_race", first, struct.pack("<Q", 30 * one)),
+            ("nucleus_race", first, struct.pack("<Q", 1 << 63)),
+            ("nucleus_race", first, struct.pack("<Q", 0)),
+            ("spread", first + struct.pack("<4d", 2048, 1, 100, 2000)),
+            ("spread", first + struct.pack("<4d", 2048, 1, float("nan"), 2000)),
+            ("typical", first, sums + struct.pack("<IIIIQQQ", 34, 1, 1, 0, 0, 0, 0)),
+            ("typical", first, sums + struct.pack("<IIIIQQQ", 34, 1, 5, 0xFFFFFFFF, 0, 0, 0)),
+            ("dynamic", first, sums + struct.pack("<IIIIQQQ", 33, 1, 7, 0xFFFFFFFF, 0, 0, 0))):
+        content = shard(number[name], *sent)
+        yield f"shard/{name}_{hashlib.sha256(content).hexdigest()[:4]}", content
     yield "shard/nan", shard(0x40)
     yield "shard/cannot_begin", shard(0, rank=0x41)
-    yield "shard/greedy", shard(0, best(-infinity, 1024, [1024 + 68]))
-    yield "shard/empty", shard(0, best(-infinity, 0, []))
-    yield "shard/top_k", shard(1, best(-infinity, 1024, [1030, 1040, 1050, 1060, 1070]))
-    yield "shard/min_p_more", shard(2, best(9.8, 200, range(1024, 1144)))
-    yield "shard/min_keep", shard(3, None, best(-infinity, 1024, range(1024, 1600)))
-    yield "shard/counted", shard(3, None, None, best(5.0, 900, []))
-    yield "shard/row", shard(5, floats(1024))
-    yield "shard/short_row", shard(5, floats(1023))
     yield "shard/own_head", shard(0x80, struct.pack("<7I", 1, 28, 1, 0, 0, 2, 0) + b"text")
     yield "shard/version", shard(0x80, struct.pack("<7I", 2, 28, 1, 0, 0, 0, 0))
     yield "shard/other_rank", shard(0x80, struct.pack("<7I", 1, 28, 2, 0, 0, 0, 0))

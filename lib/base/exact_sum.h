@@ -8,7 +8,10 @@
 
 #include "base/bytes.h"
 
-enum { PLK_EXACT_LIMBS = 70 };
+enum {
+    PLK_EXACT_LIMBS = 70,
+    PLK_EXACT_MOST_BYTES = 36 + 4 * PLK_EXACT_LIMBS /* of plk_exact_sum_put() */
+};
 
 /* All zero is the sum of no values. */
 typedef struct plk_exact_sum {

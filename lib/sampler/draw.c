@@ -87,8 +87,7 @@ bool plk_sampler_open_slice(const pluck_sampler *sampler, pluck_logits slice, ui
     bool is_good =
         plk_view_open_slice(view, sampler->scratch, sampler->kernels, slice, first_token, share);
     lend_edits(sampler, view);
-    if (is_good)
-        (void)mask_view(sampler, view, NULL); /* cannot fail: other slices may have tokens */
+    (void)mask_view(sampler, view, NULL); /* cannot fail: other slices may have tokens */
     return is_good;
 }
 
@@ -190,9 +189,8 @@ static void report(const plk_view *view, size_t n, pluck_draw *draws)
     }
 }
 
-void plk_sampler_draw_one(pluck_sampler *sampler, plk_view *view, pluck_pcg64 rng, pluck_draw *draw)
+void plk_sampler_report(pluck_sampler *sampler, plk_view *view, pluck_draw *draw)
 {
-    pick_settled(view, rng, draw);
     plk_sampler_remember(sampler, view, draw->token);
     report(view, 1, draw);
 }
@@ -207,7 +205,8 @@ static pluck_status draw_from_one_view(pluck_sampler *sampler, pluck_logits logi
     if (status != PLUCK_OK)
         return status;
     if (n == 1) {
-        plk_sampler_draw_one(sampler, &view, rng, draws);
+        pick_settled(&view, rng, draws);
+        plk_sampler_report(sampler, &view, draws);
         return PLUCK_OK;
     }
     pick_many(sampler, &view, n, draws);

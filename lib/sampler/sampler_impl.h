@@ -97,6 +97,23 @@ pluck_status plk_chain_apply(const plk_chain *chain, size_t index, plk_view *vie
                              const plk_stage_context *context, pluck_error *err);
 
 /*
+ * Rows in slices (pluck/shard.h).
+ */
+
+/* What a link does with the view of a slice. has_whole_groups: no cut goes through a group of
+ * blocks that the deviation is added up in. */
+plk_slice_use plk_slice_use_of(const plk_link *link, bool has_whole_groups);
+
+/* What a row takes. */
+typedef struct plk_slice_plan {
+    uint32_t n_exchanges; /* usually */
+    const char *gathers;  /* the stage for which the row is gathered; NULL: none */
+    bool reads_raw;       /* it is gathered at once: see PLK_SLICE_RAW */
+} plk_slice_plan;
+
+plk_slice_plan plk_slice_plan_make(const plk_chain *chain, bool has_whole_groups, bool token_only);
+
+/*
  * A workspace: threads, and the scratch memory of one row for each worker. Single calls use that of
  * worker 0.
  */
@@ -205,9 +222,8 @@ pluck_status plk_sampler_final_view(const pluck_sampler *sampler, pluck_logits l
 bool plk_sampler_open_slice(const pluck_sampler *sampler, pluck_logits slice, uint32_t first_token,
                             plk_share *share, plk_view *view);
 
-/* One token from the final view, with what is reported of it; it is noted as below. */
-void plk_sampler_draw_one(pluck_sampler *sampler, plk_view *view, pluck_pcg64 rng,
-                          pluck_draw *draw);
+/* Notes draw->token as below, and fills in what is reported of it from the settled final view. */
+void plk_sampler_report(pluck_sampler *sampler, plk_view *view, pluck_draw *draw);
 
 /* Notes the token drawn at the current position from the final view, with what a draw that learns
  * needs to know of it. */

@@ -26,6 +26,9 @@
 #include "sampler/sampler_impl.h"
 
 #include "base/error.h"
+#include "base/scalar_math.h"
+#include "select/keep.h"
+#include "select/mass.h"
 #include "select/pick.h"
 #include "select/share.h"
 #include "simd/fp_state.h"
@@ -49,6 +52,7 @@ struct pluck_shard {
     uint32_t n_vocab, rank, n_ranks;
     uint32_t *first_token; /* [n_ranks + 1] */
     bool token_only;
+    bool has_whole_groups; /* those that a deviation is added up in are not cut */
     uint32_t layout_hash;
     plk_scratch *scratch;
     void *memory;           /* the tokens of the share, or the row */
@@ -167,6 +171,9 @@ pluck_status pluck_shard_create(pluck_shard **out, const pluck_shard_options *op
     }
     memcpy(shard->first_token, known.first_token, n_cuts * sizeof *shard->first_token);
     shard->layout_hash = hash_layout(shard);
+    shard->has_whole_groups = true;
+    for (uint32_t r = 1; r < shard->n_ranks; r++)
+        shard->has_whole_groups &= shard->first_token[r] % (PLK_MOMENTS_BLOCKS * PLK_BLOCK) == 0;
     *out = shard;
     return PLUCK_OK;
 }
@@ -199,32 +206,6 @@ static uint32_t largest_slice(const pluck_shard *shard)
     return most;
 }
 
-static plk_slice_use use_of(const plk_link *link)
-{
-    const plk_stage *stage = link->stage;
-    if (stage->only_scales && stage->only_scales(link->params))
-        return stage->info.kind == PLUCK_STAGE_DRAW ? stage->on_slice : PLK_SLICE_OWN;
-    return stage->on_slice;
-}
-
-/* How many exchanges a row takes usually; *gathers: for which stage the row is gathered, or NULL.
- * */
-static uint32_t plan(const plk_chain *chain, const char **gathers)
-{
-    *gathers = NULL;
-    for (size_t i = 0; i < chain->n && !*gathers; i++)
-        if (use_of(chain->links + i) == PLK_SLICE_RAW)
-            *gathers = chain->links[i].stage->info.name;
-    for (size_t i = 0; i < chain->n && !*gathers; i++) {
-        plk_slice_use use = use_of(chain->links + i);
-        if (use == PLK_SLICE_BEST)
-            return 1;
-        if (use == PLK_SLICE_ROW)
-            *gathers = chain->links[i].stage->info.name;
-    }
-    return 1;
-}
-
 uint32_t pluck_shard_n_ranks(const pluck_shard *shard)
 {
     return shard ? shard->n_ranks : 0;
@@ -233,11 +214,12 @@ uint32_t pluck_shard_n_ranks(const pluck_shard *shard)
 uint32_t pluck_shard_exchanges(const pluck_shard *shard, const pluck_sampler *sampler,
                                const char **gathers)
 {
-    const char *name = NULL;
-    uint32_t n = shard && sampler ? plan(&sampler->chain, &name) : 0;
+    plk_slice_plan plan = {.n_exchanges = 0};
+    if (shard && sampler)
+        plan = plk_slice_plan_make(&sampler->chain, shard->has_whole_groups, shard->token_only);
     if (gathers)
-        *gathers = name;
-    return n;
+        *gathers = plan.gathers;
+    return plan.n_exchanges;
 }
 
 static size_t row_record_bytes(const pluck_shard *shard, pluck_dtype dtype)
@@ -306,29 +288,68 @@ static uint32_t check_of(const pluck_shard *shard, const pluck_sampler *sampler,
     return fold(hash.hash);
 }
 
-/* The only token from the final view. */
-static void draw_from_view(pluck_shard *shard, pluck_draw *draw)
+/* The token from the final view, and what is reported of it, unless something is asked. */
+static void draw_token(pluck_shard *shard, pluck_draw *draw)
 {
-    if (!shard->token_only) {
-        plk_sampler_draw_one(shard->sampler, &shard->view, shard->rng, draw);
+    plk_view *view = &shard->view, dense = *view;
+    bool has_nucleus = view->deferred.p > 0.0, is_pick = view->share && !view->is_race;
+    if (is_pick && has_nucleus)
+        (void)plk_share_ask(view, PLK_ASKS_BLOCKS); /* may give the mass for the nucleus too */
+    else if (is_pick)
+        plk_share_find_max(view, 1);
+    plk_view_settle(view);
+    uint32_t token = is_pick && has_nucleus ? plk_view_pick_nucleus(&dense, view, &shard->rng)
+                                            : plk_view_pick(view, &shard->rng);
+    *draw = (pluck_draw){.token = (pluck_token)token, .logprob = NAN};
+    const plk_answer *report = NULL;
+    if (view->share && !shard->token_only)
+        report = plk_share_ask(view, PLK_ASKS_REPORT);
+    if (shard->share.asks != PLK_ASKS_NOTHING)
         return;
+    if (report) {
+        double below = plk_view_below_max(view, plk_share_stored(&shard->share, token));
+        draw->logprob = (float)(below - plk_log(plk_mass_value(report->mass)));
+        draw->n_survivors = report->count;
     }
-    *draw = (pluck_draw){.logprob = NAN};
-    draw->token = (pluck_token)plk_view_pick(&shard->view, &shard->rng);
-    plk_sampler_remember(shard->sampler, &shard->view, draw->token);
+    if (report || shard->token_only)
+        plk_sampler_remember(shard->sampler, view, draw->token);
+    else
+        plk_sampler_report(shard->sampler, view, draw);
+}
+
+/* One stage, or the draw after the last one. */
+static pluck_status run_stage(pluck_shard *shard, pluck_draw *draw, pluck_error *err)
+{
+    const plk_chain *chain = &shard->sampler->chain;
+    plk_stage_context context = plk_sampler_context(shard->sampler, &shard->rng);
+    plk_view *view = &shard->view;
+    bool is_draw = shard->link == chain->n;
+    plk_slice_use use = PLK_SLICE_PICK;
+    if (!is_draw)
+        use = plk_slice_use_of(chain->links + shard->link, shard->has_whole_groups);
+    if (view->few_allowed && use != PLK_SLICE_OWN && use != PLK_SLICE_BEST)
+        plk_view_make_compact(view);
+    if (is_draw && plk_chain_observes(chain))
+        use = PLK_SLICE_ROW;
+    if (view->share && use == PLK_SLICE_ROW)
+        shard->share.asks = PLK_ASKS_ROW;
+    if (view->share && use == PLK_SLICE_MAX)
+        plk_share_find_max(view, 0);
+    if (shard->share.asks != PLK_ASKS_NOTHING)
+        return PLUCK_OK;
+    if (!is_draw)
+        return plk_chain_apply(chain, shard->link, view, &context, err);
+    draw_token(shard, draw);
+    return PLUCK_OK;
 }
 
 /* Runs the chain on the view from the link on, until something is asked or there is a token. */
 static pluck_status run_chain(pluck_shard *shard, bool *is_done, pluck_draw *draw, pluck_error *err)
 {
-    const plk_chain *chain = &shard->sampler->chain;
-    plk_stage_context context = plk_sampler_context(shard->sampler, &shard->rng);
-    for (; shard->link < chain->n; shard->link++) {
+    for (; shard->link <= shard->sampler->chain.n; shard->link++) {
         plk_view view = shard->view;
         pluck_pcg64 rng = shard->rng;
-        if (view.share && use_of(chain->links + shard->link) == PLK_SLICE_ROW)
-            break;
-        pluck_status status = plk_chain_apply(chain, shard->link, &shard->view, &context, err);
+        pluck_status status = run_stage(shard, draw, err);
         if (shard->share.asks != PLK_ASKS_NOTHING) {
             shard->view = view;
             shard->rng = rng;
@@ -336,12 +357,8 @@ static pluck_status run_chain(pluck_shard *shard, bool *is_done, pluck_draw *dra
         }
         if (status != PLUCK_OK)
             return status;
+        plk_share_next_stage(&shard->share);
     }
-    if (shard->view.share) {
-        shard->share.asks = PLK_ASKS_ROW;
-        return PLUCK_OK;
-    }
-    draw_from_view(shard, draw);
     *is_done = true;
     return PLUCK_OK;
 }
@@ -361,11 +378,12 @@ static pluck_status run(pluck_shard *shard, bool *is_done, pluck_draw *draw, plu
 /* Opens the view of the slice, and runs the chain as far as it gets without the other ranks: until
  * it asks something. Where the slice cannot be used it is taken as empty, so that this rank asks
  * what the others ask. */
-static void start(pluck_shard *shard)
+static void start(pluck_shard *shard, const plk_slice_plan *plan)
 {
     pluck_sampler *sampler = shard->sampler;
     uint32_t first = shard->first_token[shard->rank];
     pluck_logits slice = shard->slice;
+    shard->share.asks = PLK_ASKS_NOTHING;
     if (shard->failure.status != PLUCK_OK)
         slice = (pluck_logits){shard->memory, PLUCK_F32, 0};
     plk_scratch *scratch = sampler->scratch;
@@ -377,7 +395,10 @@ static void start(pluck_shard *shard)
     sampler->scratch = scratch;
     bool is_done;
     pluck_draw draw;
-    (void)run(shard, &is_done, &draw, NULL);
+    if (plan->gathers && !shard->view.few_allowed)
+        shard->share.asks = PLK_ASKS_ROW;
+    else
+        (void)run(shard, &is_done, &draw, NULL);
     assert(shard->share.asks != PLK_ASKS_NOTHING);
 }
 
@@ -387,22 +408,23 @@ pluck_status pluck_shard_begin(pluck_shard *shard, pluck_sampler *sampler, pluck
     if (!shard || !sampler)
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "pluck_shard_begin: shard and sampler must not be NULL");
-    const char *gathers;
     shard->has_begun = true;
     shard->sampler = sampler;
     shard->slice = slice;
     shard->exchange = 0;
     shard->check = check_of(shard, sampler, slice.dtype);
-    shard->share = plk_share_make(shard->first_token, shard->rank, shard->n_ranks, shard->memory);
+    shard->share =
+        plk_share_make(shard->first_token, shard->rank, shard->n_ranks,
+                       largest_slice(shard) * pluck_dtype_size_bytes(slice.dtype), shard->memory);
     shard->link = 0;
     shard->rng = sampler->rng;
     shard->must_gather = false;
     shard->failure.status = check_slice(shard, sampler, slice, &shard->failure);
-    (void)plan(&sampler->chain, &gathers);
-    if (gathers)
-        shard->share.asks = PLK_ASKS_ROW;
-    else if (sampler->n_vocab == shard->n_vocab)
-        start(shard);
+    shard->share.asks = PLK_ASKS_ROW;
+    plk_slice_plan plan =
+        plk_slice_plan_make(&sampler->chain, shard->has_whole_groups, shard->token_only);
+    if (sampler->n_vocab == shard->n_vocab && !plan.reads_raw)
+        start(shard, &plan);
     if (shard->failure.status != PLUCK_OK)
         return plk_fail(err, shard->failure.status, "%s", shard->failure.message);
     return PLUCK_OK;
@@ -596,7 +618,7 @@ static pluck_status take_records(pluck_shard *shard, bool must_gather, bool *is_
     pluck_status status = plk_share_take(share, shard->parts, err);
     if (status != PLUCK_OK)
         return status;
-    if (share->max == -INFINITY) {
+    if (share->is_known && share->max == -INFINITY) {
         share->asks = PLK_ASKS_ROW;
         return PLUCK_OK;
     }
@@ -628,7 +650,7 @@ pluck_status pluck_shard_merge(pluck_shard *shard, const void *const *records,
         status = take_records(shard, must_gather, &is_over, &drawn, err);
     if (status != PLUCK_OK)
         return status;
-    if (!is_over && ++shard->exchange > MOST_A_LINK * shard->sampler->chain.n)
+    if (!is_over && ++shard->exchange > MOST_A_LINK * (shard->sampler->chain.n + 1))
         return plk_fail(err, PLUCK_ERR_FORMAT,
                         "records: after %u exchanges they are not enough; they contradict each "
                         "other",

@@ -39,7 +39,7 @@ typedef struct search {
 /* Whether the tokens down to this logit have the mass; sum is that of their exponentials. */
 static bool reaches(const search *s, float value, double sum)
 {
-    if (plk_mass_is_clear(sum, s->needed, plk_view_n_blocks(s->view)))
+    if (plk_mass_is_clear(sum, s->needed, plk_view_n_summed(s->view)))
         return sum > plk_mass_value(s->needed);
     return plk_view_mass_between(s->view, value, INFINITY) >= s->needed;
 }

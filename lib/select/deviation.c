@@ -15,6 +15,8 @@
  */
 #include "select/mass.h"
 
+#include "select/share.h"
+
 #include <math.h>
 
 enum { GROUP = PLK_MOMENTS_BLOCKS };
@@ -107,6 +109,8 @@ double plk_view_deviation(const plk_view *view)
 {
     enum { STEP = 64 };
     plk_spread all = {.n = 0}, groups[STEP];
+    if (view->share)
+        return plk_spread_deviation(&plk_share_ask(view, PLK_ASKS_SPREAD)->spread);
     uint32_t n_groups = plk_view_n_spreads(view);
     for (uint32_t first = 0; first < n_groups; first += STEP) {
         uint32_t n = n_groups - first < STEP ? n_groups - first : STEP;

@@ -17,6 +17,7 @@
 #include "select/mass.h"
 
 #include "base/scalar_math.h"
+#include "select/share.h"
 
 #include <float.h>
 #include <math.h>
@@ -301,7 +302,7 @@ plk_mass plk_view_exp_all(const plk_view *view, float *e)
     return add_up(sums, n_blocks);
 }
 
-plk_mass plk_view_mass(const plk_view *view)
+plk_mass plk_view_mass_own(const plk_view *view)
 {
     enum { STEP = 64 };
     double sums[STEP];
@@ -322,6 +323,11 @@ plk_mass plk_view_mass(const plk_view *view)
         mass += plk_view_mass_of(view, run.x, run.n_blocks, -FLT_MAX);
     note_mass(view, mass);
     return mass;
+}
+
+plk_mass plk_view_mass(const plk_view *view)
+{
+    return view->share ? plk_share_ask(view, PLK_ASKS_MASS)->mass : plk_view_mass_own(view);
 }
 
 double plk_view_normaliser(const plk_view *view)
@@ -347,7 +353,7 @@ double plk_view_sum_of(const plk_view *view, const float *x, uint32_t n_blocks)
     return plk_view_sum_from(view, x, n_blocks, -FLT_MAX);
 }
 
-plk_mass plk_view_moment(const plk_view *view, plk_exact_sum *moment)
+plk_mass plk_view_moment_own(const plk_view *view, plk_exact_sum *moment)
 {
     enum { STEP = 64, GROUP = 16 };
     double sums[STEP], dots[STEP], of_group = 0.0;
@@ -371,6 +377,15 @@ plk_mass plk_view_moment(const plk_view *view, plk_exact_sum *moment)
     plk_exact_sum_add(moment, of_group);
     note_mass(view, mass);
     return mass;
+}
+
+plk_mass plk_view_moment(const plk_view *view, plk_exact_sum *moment)
+{
+    if (!view->share)
+        return plk_view_moment_own(view, moment);
+    const plk_answer *known = plk_share_ask(view, PLK_ASKS_MOMENT);
+    plk_exact_sum_merge(moment, &known->moment);
+    return known->mass;
 }
 
 double plk_moment_mean(const plk_exact_sum *moment, plk_mass mass)
@@ -415,9 +430,15 @@ static uint32_t count_from(const plk_view *view, float threshold)
     return (uint32_t)n;
 }
 
-uint32_t plk_view_n_candidates(const plk_view *view)
+uint32_t plk_view_n_candidates_own(const plk_view *view)
 {
     return view->compact ? view->n : count_from(view, -FLT_MAX);
+}
+
+uint32_t plk_view_n_candidates(const plk_view *view)
+{
+    return view->share ? plk_share_ask(view, PLK_ASKS_MOMENT)->count
+                       : plk_view_n_candidates_own(view);
 }
 
 float plk_view_least(const plk_view *view)

@@ -97,6 +97,12 @@ uint32_t plk_mass_n_equal(plk_mass before, plk_mass each, plk_mass needed, uint3
  */
 bool plk_mass_is_clear(double sum, plk_mass needed, uint32_t n_blocks);
 
+/* Over how many blocks the mass of the row is added up. */
+static inline uint32_t plk_view_n_summed(const plk_view *view)
+{
+    return view->compact ? plk_view_n_blocks(view) : view->scratch->n_blocks;
+}
+
 /* Of the blocks of a dense view whose maximum lies in [low, high), which are then listed in the
  * scratch memory's block_ids: */
 typedef struct plk_blocks_mass {
@@ -127,6 +133,11 @@ double plk_view_logprob(const plk_view *view, uint32_t token);
 
 /* How many tokens are above -inf. */
 uint32_t plk_view_n_candidates(const plk_view *view);
+
+/* Of a view of a slice: what its blocks alone have. */
+plk_mass plk_view_mass_own(const plk_view *view);
+plk_mass plk_view_moment_own(const plk_view *view, plk_exact_sum *moment);
+uint32_t plk_view_n_candidates_own(const plk_view *view);
 
 /* How many tokens have a positive probability, as pluck_sampler_distribution() defines it. */
 uint32_t plk_view_count(const plk_view *view);

@@ -11,6 +11,7 @@
 #include "select/mass.h"
 
 #include "select/rules.h"
+#include "select/share.h"
 
 #include <float.h>
 #include <math.h>
@@ -56,6 +57,8 @@ plk_mass plk_view_mass_between(const plk_view *view, float low, float high)
 {
     if (!(low < high))
         return 0;
+    if (view->share)
+        return plk_share_mass_between(view, low, high);
     if (view->compact)
         return mass_in(view, view->scratch->values, plk_view_n_blocks(view), low, high);
     uint32_t n = list_blocks(view, low, INFINITY);

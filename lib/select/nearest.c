@@ -19,6 +19,7 @@
 
 #include "base/scalar_math.h"
 #include "select/mass.h"
+#include "select/share.h"
 
 #include <float.h>
 #include <math.h>
@@ -98,7 +99,7 @@ static bool reaches(const search *s, float low, float high, double sum)
 {
     if (s->by_count)
         return sum >= (double)s->needed;
-    if (plk_mass_is_clear(sum, s->needed, plk_view_n_blocks(s->view)))
+    if (plk_mass_is_clear(sum, s->needed, plk_view_n_summed(s->view)))
         return sum > plk_mass_value(s->needed);
     return plk_view_mass_between(s->view, low, high) >= s->needed;
 }
@@ -314,6 +315,20 @@ static float improbable(const search *s, double rest)
     return plk_view_threshold(s->view, (negligible < 1.0 ? plk_log(negligible) : 0.0) - margin);
 }
 
+/* Of a row in slices: those that are known, more and more. */
+static uint32_t gather_known(const search *s)
+{
+    float opposite = first_float(s, s->center, false);
+    do {
+        float low = plk_share_known_from(s->view);
+        uint32_t n = low <= opposite ? plk_view_gather(s->view, low) : 0;
+        pad(s->view->scratch->values, n);
+        if (n > 0 && reaches(s, low, INFINITY, measure(s, s->view->scratch->values, n)))
+            return n;
+    } while (plk_share_ask_more(s->view));
+    return plk_view_gather(s->view, -FLT_MAX);
+}
+
 /* Gathers tokens down to a logit that is at least as far below the center as the maximum is above:
  * if their mass exceeds the prefix, they hold it. A sample says where that may be; if it misled,
  * the next try goes down by some nats. */
@@ -323,6 +338,8 @@ static uint32_t gather(const search *s, double rest)
     plk_scratch *w = s->view->scratch;
     if (s->by_count)
         return plk_view_gather(s->view, -FLT_MAX);
+    if (s->view->share)
+        return gather_known(s);
     float opposite = first_float(s, s->center, false), least = improbable(s, rest);
     float sampled = plk_view_tail_below(s->view, rest);
     for (float low = sampled < opposite ? sampled : opposite; low > least;

@@ -21,6 +21,7 @@
 #include "base/scalar_math.h"
 #include "select/mass.h"
 #include "select/rules.h"
+#include "select/share.h"
 
 #include <float.h>
 #include <math.h>
@@ -77,16 +78,21 @@ static bool gather_from(const plk_view *view, float threshold, plk_mass needed, 
     for (uint32_t i = *n; i % PLK_BLOCK != 0; i++)
         values[i] = -INFINITY;
     *sum = plk_view_sum_of(view, values, (*n + PLK_BLOCK - 1) / PLK_BLOCK);
-    if (plk_mass_is_clear(*sum, needed, plk_view_n_blocks(view)))
+    if (plk_mass_is_clear(*sum, needed, plk_view_n_summed(view)))
         return *sum > plk_mass_value(needed);
     return plk_view_mass_between(view, threshold, INFINITY) >= needed;
 }
 
-/* Gathers tokens that hold the prefix. */
+/* Gathers tokens that hold the prefix: of a row in slices those that are known, more and more. */
 static uint32_t gather_prefix(const plk_view *view, plk_mass total, plk_mass needed, double *sum)
 {
     double rest = plk_mass_value(total - needed);
     uint32_t n;
+    while (view->share && !gather_from(view, plk_share_known_from(view), needed, &n, sum))
+        if (!plk_share_ask_more(view))
+            break;
+    if (view->share)
+        return n;
     if (!gather_from(view, plk_view_tail_below(view, rest), needed, &n, sum) &&
         !gather_from(view, negligible_below(view, rest), needed, &n, sum))
         gather_from(view, -FLT_MAX, needed, &n, sum);
@@ -96,7 +102,7 @@ static uint32_t gather_prefix(const plk_view *view, plk_mass total, plk_mass nee
 static void cut(plk_view *view, double p, uint32_t min_keep)
 {
     plk_scratch *w = view->scratch;
-    plk_mass total = plk_view_block_sums(view);
+    plk_mass total = view->share ? plk_view_mass(view) : plk_view_block_sums(view);
     plk_mass needed = plk_mass_at_least(p, total);
     double sum = plk_mass_value(total);
     uint32_t n = view->compact ? view->n : gather_prefix(view, total, needed, &sum);

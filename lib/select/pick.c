@@ -23,6 +23,7 @@
 
 #include "select/keep.h"
 #include "select/mass.h"
+#include "select/share.h"
 
 #include <math.h>
 #include <string.h>
@@ -95,8 +96,13 @@ typedef struct looked_into {
     float e[PLK_BLOCK];
 } looked_into;
 
+/* The sum alone where the block may be another rank's. */
 static void look_into(const plk_view *view, uint32_t block, looked_into *in)
 {
+    if (view->share) {
+        *in = (looked_into){.block = block, .sum = view->share->block_sums[block]};
+        return;
+    }
     float buffer[PLK_BLOCK];
     const float *x = plk_view_part(view, block, buffer, &in->n);
     in->block = block;
@@ -107,6 +113,8 @@ static void look_into(const plk_view *view, uint32_t block, looked_into *in)
 static plk_pick pick_inside(const plk_view *view, const looked_into *in, double fraction)
 {
     double rest;
+    if (view->share)
+        return (plk_pick){.token = plk_share_pick_inside(view, in->block, fraction)};
     uint32_t i = plk_pick_find_float(in->e, in->n, fraction * in->sum, &rest);
     return (plk_pick){.token = plk_view_token(view, in->block * PLK_BLOCK + i),
                       .inside = rest / (double)in->e[i]};
@@ -115,15 +123,16 @@ static plk_pick pick_inside(const plk_view *view, const looked_into *in, double 
 /* Inverse transform over the sums of all blocks in double: also of those that have no mass. */
 static plk_pick pick_by_sums(const plk_view *view, pluck_pcg64 *rng)
 {
-    const double *sums = view->scratch->block_sums;
+    const double *sums = view->share ? view->share->block_sums : view->scratch->block_sums;
+    uint32_t n_blocks = plk_view_n_summed(view);
     double total = 0.0;
-    (void)plk_view_block_sums(view);
-    for (uint32_t b = 0; b < plk_view_n_blocks(view); b++)
+    if (!view->share)
+        (void)plk_view_block_sums(view);
+    for (uint32_t b = 0; b < n_blocks; b++)
         total += sums[b];
     double rest;
     looked_into in;
-    uint32_t block = plk_pick_find_double(sums, plk_view_n_blocks(view),
-                                          pluck_pcg64_uniform(rng) * total, &rest);
+    uint32_t block = plk_pick_find_double(sums, n_blocks, pluck_pcg64_uniform(rng) * total, &rest);
     look_into(view, block, &in);
     return pick_inside(view, &in, rest / in.sum);
 }
@@ -236,6 +245,8 @@ static plk_pick pick_from_nucleus(const plk_view *dense, plk_view *view, pluck_p
 {
     block_weights weights;
     plk_nucleus_bounds bounds = {0};
+    if (dense->share && !plk_share_find_blocks(dense))
+        return (plk_pick){.token = 0};
     begin_weights(dense, &weights);
     if (view->deferred.p > 0.0)
         plk_nucleus_bounds_init(dense, &bounds);
@@ -254,19 +265,32 @@ uint32_t plk_view_pick_nucleus(const plk_view *dense, plk_view *view, pluck_pcg6
                           : pick_from_nucleus(dense, view, rng).token;
 }
 
+uint32_t plk_view_pick_inside(const plk_view *view, uint32_t block, double fraction)
+{
+    plk_view own = *view;
+    looked_into in;
+    own.share = NULL;
+    look_into(&own, block, &in);
+    return pick_inside(&own, &in, fraction).token;
+}
+
 plk_pick plk_view_pick_where(plk_view *view, pluck_pcg64 *rng)
 {
     plk_view dense = *view;
     block_weights weights;
     if (view->is_race && view->deferred.p > 0.0)
         return (plk_pick){.token = plk_view_race_nucleus(&dense, view)};
+    if (view->is_race && view->share)
+        return (plk_pick){.token = plk_share_ask(view, PLK_ASKS_RACE)->arrival.token};
     if (view->is_race)
         return (plk_pick){.token = plk_view_race(view, NULL, 0).token};
     if (view->compact)
         return pick_compact(view, rng);
     if (view->deferred.p > 0.0)
         return pick_from_nucleus(&dense, view, rng);
-    if (view->scratch->n_blocks == 1)
+    if (view->share && !plk_share_find_blocks(view))
+        return (plk_pick){.token = 0};
+    if (view->scratch->n_blocks == 1 && !view->share)
         return pick_one_block(view, rng);
     begin_weights(view, &weights);
     return pick_dense(view, &weights, rng);

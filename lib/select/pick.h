@@ -38,6 +38,10 @@ plk_pick plk_view_pick_where(plk_view *view, pluck_pcg64 *rng);
  */
 uint32_t plk_view_pick_nucleus(const plk_view *dense, plk_view *view, pluck_pcg64 *rng);
 
+/* The token of one block of a dense view where the fraction lies of its mass, 0 <= fraction < 1: of
+ * a slice, one of its own blocks. */
+uint32_t plk_view_pick_inside(const plk_view *view, uint32_t block, double fraction);
+
 /*
  * A draw as an exponential race (race.c), for views with is_race; the functions above call these.
  */

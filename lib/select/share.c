@@ -8,11 +8,13 @@
  *   2. The k-th best of these is a lower bound of the k-th best of the row, and the threshold is
  *      known now. Where more tokens reach it than are there, the ranks send all that do. So that
  *      records have the same size on all ranks, they count them first, unless they are few anyway.
+ * Where the tokens to send would take more bytes than the logits, the row is gathered.
  */
 #include "select/share.h"
 
 #include "base/error.h"
 #include "select/keep.h"
+#include "select/mass.h"
 
 #include <float.h>
 #include <math.h>
@@ -28,20 +30,41 @@ static size_t n_items(uint32_t n_vocab)
     return (size_t)n_vocab + PLK_SLACK;
 }
 
-size_t plk_share_bytes(uint32_t n_vocab)
+static size_t n_groups(uint32_t n_vocab)
 {
-    return n_items(n_vocab) * (sizeof(uint32_t) + sizeof(float));
+    return ((size_t)n_vocab - 1) / (PLK_MOMENTS_BLOCKS * PLK_BLOCK) + 1;
 }
 
-plk_share plk_share_make(const uint32_t *first_token, uint32_t rank, uint32_t n_ranks, void *memory)
+static size_t n_blocks(uint32_t n_vocab)
 {
-    uint32_t *ids = memory;
+    return ((size_t)n_vocab - 1) / PLK_BLOCK + 1;
+}
+
+size_t plk_share_bytes(uint32_t n_vocab)
+{
+    return n_groups(n_vocab) * sizeof(plk_spread) +
+           n_blocks(n_vocab) * (sizeof(double) + sizeof(float)) +
+           n_items(n_vocab) * (sizeof(uint32_t) + sizeof(float));
+}
+
+plk_share plk_share_make(const uint32_t *first_token, uint32_t rank, uint32_t n_ranks,
+                         size_t n_slice_bytes, void *memory)
+{
+    uint32_t n_vocab = first_token[n_ranks];
+    plk_spread *spreads = memory;
+    double *block_sums = (double *)(void *)(spreads + n_groups(n_vocab));
+    float *block_max = (float *)(void *)(block_sums + n_blocks(n_vocab));
+    uint32_t *ids = (uint32_t *)(void *)(block_max + n_blocks(n_vocab));
     return (plk_share){.first_token = first_token,
                        .rank = rank,
                        .n_ranks = n_ranks,
+                       .n_worth = (uint32_t)(n_slice_bytes / (sizeof *ids + sizeof(float))),
                        .ids = ids,
-                       .values = (float *)(void *)(ids + n_items(first_token[n_ranks])),
-                       .max = -INFINITY};
+                       .values = (float *)(void *)(ids + n_items(n_vocab)),
+                       .max = -INFINITY,
+                       .spreads = spreads,
+                       .block_sums = block_sums,
+                       .block_max = block_max};
 }
 
 void plk_share_forget(const plk_view *view)
@@ -50,11 +73,12 @@ void plk_share_forget(const plk_view *view)
         return;
     view->share->is_known = false;
     view->share->max = -INFINITY;
+    view->share->n_answers = 0;
 }
 
-static uint32_t n_tokens_of(const plk_share *share, uint32_t rank)
+void plk_share_next_stage(plk_share *share)
 {
-    return share->first_token[rank + 1] - share->first_token[rank];
+    share->n_answers = 0;
 }
 
 /* The least key of a token with this logit. */
@@ -67,30 +91,40 @@ static plk_key first_key(float logit)
  * Asking.
  */
 
-/* Makes the own part: the n_most best of the tokens from a stored logit on. */
-static void ask(const plk_view *view, float from, uint32_t n_most)
+/* Asks for the n_most best of each rank's tokens from a stored logit on, and a question. */
+static void ask_with(const plk_view *view, float from, uint32_t n_most, plk_question question)
 {
     plk_share *share = view->share;
     const plk_scratch *w = view->scratch;
     bool has_threshold = from > -INFINITY;
     uint32_t n =
         has_threshold ? plk_view_gather_own(view, from) : plk_view_gather_best_own(view, n_most);
-    share->own = (plk_best_part){from, n, n};
+    plk_best_part *own = &share->own_best;
+    *own = (plk_best_part){from, n, n};
     if (n > n_most)
-        share->own.n = n_most > 0 ? plk_view_narrow(view, n, n_most) : 0;
+        own->n = n_most > 0 ? plk_view_narrow(view, n, n_most) : 0;
     if (!has_threshold && n == n_most)
-        share->own.n_reaching = n_tokens_of(share, share->rank);
-    memcpy(share->ids, w->ids, share->own.n * sizeof *w->ids);
-    memcpy(share->values, w->values, share->own.n * sizeof *w->values);
+        own->n_reaching = plk_share_n_tokens(share, share->rank);
+    memcpy(share->ids, w->ids, own->n * sizeof *w->ids);
+    memcpy(share->values, w->values, own->n * sizeof *w->values);
     share->n_most = n_most;
-    share->asks = PLK_ASKS_BEST;
+    share->has_best = true;
+    share->asks = question;
+}
+
+static void ask(const plk_view *view, float from, uint32_t n_most)
+{
+    if (n_most > FIRST && n_most > view->share->n_worth)
+        view->share->asks = PLK_ASKS_ROW;
+    else
+        ask_with(view, from, n_most, PLK_ASKS_BEST);
 }
 
 /* What stands for the tokens of the row until they are known: one. */
 static uint32_t unknown(const plk_view *view)
 {
     view->scratch->ids[0] = 0;
-    view->scratch->values[0] = 0.0f;
+    view->scratch->values[0] = view->max > -INFINITY ? view->max : 0.0f;
     return 1;
 }
 
@@ -113,6 +147,8 @@ uint32_t plk_share_gather(const plk_view *view, float threshold)
     const plk_share *share = view->share;
     if (plk_share_waits(view))
         return unknown(view);
+    if (threshold == INFINITY)
+        return 0;
     if (share->is_known && share->complete <= first_key(threshold))
         return take_from(view, first_key(threshold));
     bool is_counted =
@@ -152,130 +188,200 @@ uint32_t plk_share_gather_best(const plk_view *view, uint32_t k)
         return unknown(view);
     if (!share->is_known) {
         ask(view, -INFINITY, share_of(k, share->n_ranks));
-    } else if (share->n < k) {
-        if (share->complete <= first_key(-INFINITY))
-            return take_from(view, 0);
-        ask(view, -INFINITY, k);
-    } else {
-        plk_key last = key_of_rank(view, k);
-        if (share->complete <= last)
-            return take_from(view, last);
-        ask(view, plk_key_logit(last), k);
+        return unknown(view);
     }
+    uint32_t n = take_from(view, share->complete);
+    if (n >= k || share->complete <= first_key(-INFINITY))
+        return plk_view_narrow(view, n, k);
+    if (share->n < k)
+        ask(view, -INFINITY, k);
+    else
+        ask(view, plk_key_logit(key_of_rank(view, k)), k);
     return unknown(view);
 }
 
-/*
- * Parts: from, n_reaching, n; then n tokens, and n logits.
- */
-
-enum { PART_HEAD_BYTES = sizeof(float) + 2 * sizeof(uint32_t) };
-
-static size_t part_bytes(uint32_t n)
+void plk_share_find_max(const plk_view *view, uint32_t n)
 {
-    return PART_HEAD_BYTES + n * (sizeof(uint32_t) + sizeof(float));
+    if (!plk_share_waits(view) && view->share->max == -INFINITY)
+        ask(view, -INFINITY, n > 0 ? n : FIRST);
 }
 
-size_t plk_share_part_bytes(const plk_share *share)
+float plk_share_known_from(const plk_view *view)
 {
-    return part_bytes(share->own.n);
+    plk_key complete = view->share->complete;
+    if (complete <= first_key(-FLT_MAX))
+        return -FLT_MAX;
+    if (complete == UINT64_MAX)
+        return INFINITY;
+    float logit = plk_key_logit(complete);
+    return complete == first_key(logit) ? logit : nextafterf(logit, INFINITY);
 }
 
-size_t plk_share_most_bytes(const plk_share *share, uint32_t n_tokens)
+bool plk_share_ask_more(const plk_view *view)
 {
-    return part_bytes(!share || n_tokens < share->n_most ? n_tokens : share->n_most);
-}
-
-static unsigned char *put(unsigned char *at, const void *bytes, size_t n_bytes)
-{
-    memcpy(at, bytes, n_bytes);
-    return at + n_bytes;
-}
-
-void plk_share_put(const plk_share *share, unsigned char *bytes)
-{
-    const plk_best_part *own = &share->own;
-    bytes = put(bytes, &own->from, sizeof own->from);
-    bytes = put(bytes, &own->n_reaching, sizeof own->n_reaching);
-    bytes = put(bytes, &own->n, sizeof own->n);
-    bytes = put(bytes, share->ids, own->n * sizeof *share->ids);
-    (void)put(bytes, share->values, own->n * sizeof *share->values);
-}
-
-/* Passes over n_bytes, which become *out; false, and nothing, if there are not enough. */
-static bool take(plk_byte_reader *in, void *out, size_t n_bytes)
-{
-    plk_byte_reader part = plk_take_part(in, n_bytes);
-    if (in->is_short)
+    enum { GROWTH = 8 };
+    const plk_share *share = view->share;
+    if (plk_share_waits(view) || share->complete <= first_key(-FLT_MAX))
         return false;
-    if (n_bytes > 0)
-        memcpy(out, part.bytes, n_bytes);
+    uint32_t n = share->n_known_most > FIRST ? share->n_known_most : FIRST;
+    ask(view, -INFINITY, n < PLUCK_MAX_VOCAB / GROWTH ? GROWTH * n : PLUCK_MAX_VOCAB);
     return true;
 }
 
-/* Whether the n tokens at index are those of a part: ascending, of the slice, from the threshold
- * on. */
-static bool are_of_part(const plk_share *share, uint32_t rank, const plk_best_part *part)
+/* The maxima and sums of the blocks of the slice, to their place. */
+static void answer_blocks(const plk_view *view)
 {
-    const uint32_t *ids = share->ids + share->n;
-    const float *values = share->values + share->n;
-    uint32_t first = share->first_token[rank], end = share->first_token[rank + 1];
-    for (uint32_t i = 0; i < part->n; i++) {
-        bool is_next = i > 0 ? ids[i] > ids[i - 1] : ids[i] >= first;
-        bool is_finite = values[i] >= -FLT_MAX && values[i] <= FLT_MAX;
-        if (!is_next || ids[i] >= end || !is_finite || values[i] < part->from)
-            return false;
+    const plk_scratch *w = view->scratch;
+    plk_share *share = view->share;
+    size_t first = view->first_block, n = view->end_block - first;
+    share->own.mass = plk_view_block_sums(view);
+    share->own.count = plk_view_count(view);
+    memcpy(share->block_max + first, w->block_max + first, n * sizeof *w->block_max);
+    memcpy(share->block_sums + first, w->block_sums + first, n * sizeof *w->block_sums);
+}
+
+static void answer_token(const plk_view *view)
+{
+    plk_answer *own = &view->share->own;
+    own->arrival.is_there = own->block >= view->first_block && own->block < view->end_block;
+    if (!own->arrival.is_there)
+        return;
+    own->arrival.token = plk_view_pick_inside(view, own->block, own->fraction);
+    own->stored = plk_view_stored(view, own->arrival.token);
+}
+
+/* The part of this rank, where share->own says what is asked. */
+static void answer_own(const plk_view *view)
+{
+    plk_share *share = view->share;
+    plk_answer *own = &share->own;
+    uint32_t first = view->first_block / PLK_MOMENTS_BLOCKS;
+    switch (own->question) {
+    case PLK_ASKS_MASS:
+        own->mass = plk_view_mass_own(view);
+        break;
+    case PLK_ASKS_REPORT:
+        own->mass = plk_view_mass_own(view);
+        own->count = plk_view_count(view);
+        break;
+    case PLK_ASKS_MOMENT:
+        own->mass = plk_view_moment_own(view, &own->moment);
+        own->count = plk_view_n_candidates_own(view);
+        break;
+    case PLK_ASKS_SPREAD:
+        plk_view_spreads(view, first, plk_view_n_spreads(view) - first, share->spreads + first);
+        break;
+    case PLK_ASKS_RACE:
+        if (view->max > -INFINITY)
+            own->arrival = plk_view_race(view, NULL, 0);
+        own->stored = own->arrival.is_there ? plk_view_stored(view, own->arrival.token) : 0.0f;
+        break;
+    case PLK_ASKS_BLOCKS:
+        answer_blocks(view);
+        break;
+    case PLK_ASKS_TOKEN:
+        answer_token(view);
+        break;
+    case PLK_ASKS_NOTHING:
+    case PLK_ASKS_BEST:
+    case PLK_ASKS_ROW:
+        break;
     }
+}
+
+/* What stands for an answer until it is known. */
+static const plk_answer nothing_known = {
+    .mass = (plk_mass)1 << 39, .count = 1, .spread = {.n = 1.0}, .arrival = {.is_there = true}};
+
+/* Whether an answer to one question is one to another. */
+static bool includes(plk_question known, plk_question question)
+{
+    bool has_report = known == PLK_ASKS_REPORT || known == PLK_ASKS_BLOCKS;
+    return known == question || (question == PLK_ASKS_REPORT && has_report) ||
+           (question == PLK_ASKS_MASS && (has_report || known == PLK_ASKS_MOMENT));
+}
+
+static const plk_answer *find(const plk_share *share, const plk_answer *asked)
+{
+    for (uint32_t i = 0; i < share->n_answers; i++) {
+        const plk_answer *known = share->answers + i;
+        if (includes(known->question, asked->question) && known->scale == asked->scale &&
+            known->block == asked->block && known->fraction == asked->fraction)
+            return known;
+    }
+    return NULL;
+}
+
+static const plk_answer *ask_for(const plk_view *view, plk_answer asked)
+{
+    plk_share *share = view->share;
+    plk_question question = asked.question;
+    bool needs_max = question != PLK_ASKS_SPREAD && question != PLK_ASKS_RACE;
+    const plk_answer *known = find(share, &asked);
+    if (known)
+        return known;
+    if (needs_max)
+        plk_share_find_max(view, 0);
+    if (plk_share_waits(view))
+        return &nothing_known;
+    share->own = asked;
+    answer_own(view);
+    if (share->is_known) {
+        share->has_best = false;
+        share->asks = question;
+    } else {
+        ask_with(view, -INFINITY, question == PLK_ASKS_RACE ? 1 : FIRST, question);
+    }
+    return &nothing_known;
+}
+
+const plk_answer *plk_share_ask(const plk_view *view, plk_question question)
+{
+    return ask_for(view, (plk_answer){.question = question, .scale = view->scale});
+}
+
+bool plk_share_find_blocks(const plk_view *view)
+{
+    const plk_share *share = view->share;
+    plk_scratch *w = view->scratch;
+    (void)plk_share_ask(view, PLK_ASKS_BLOCKS);
+    if (plk_share_waits(view))
+        return false;
+    memcpy(w->block_max, share->block_max, w->n_blocks * sizeof *w->block_max);
     return true;
 }
 
-/* Appends the tokens of a rank to the known ones. */
-static bool take_part(plk_share *share, uint32_t rank, plk_byte_reader in, plk_best_part *part)
+uint32_t plk_share_pick_inside(const plk_view *view, uint32_t block, double fraction)
 {
-    bool is_whole = take(&in, &part->from, sizeof part->from) &&
-                    take(&in, &part->n_reaching, sizeof part->n_reaching) &&
-                    take(&in, &part->n, sizeof part->n);
-    if (!is_whole || part->n > share->n_most || part->n > part->n_reaching ||
-        part->n_reaching > n_tokens_of(share, rank) || !(part->from <= FLT_MAX))
-        return false;
-    return take(&in, share->ids + share->n, part->n * sizeof *share->ids) &&
-           take(&in, share->values + share->n, part->n * sizeof *share->values) &&
-           plk_is_read_up(&in) && are_of_part(share, rank, part);
+    plk_answer asked = {
+        .question = PLK_ASKS_TOKEN, .scale = view->scale, .block = block, .fraction = fraction};
+    return ask_for(view, asked)->arrival.token;
 }
 
-/* Down to where a part has every token of its slice. */
-static plk_key complete_from(const plk_share *share, const plk_best_part *part)
+float plk_share_stored(const plk_share *share, uint32_t token)
 {
-    if (part->n == part->n_reaching)
-        return first_key(part->from);
-    plk_key least = UINT64_MAX; /* no token has this key */
-    for (uint32_t i = 0; i < part->n; i++) {
-        plk_key key = plk_key_of(share->values[share->n + i], share->ids[share->n + i]);
-        least = key < least ? key : least;
+    for (uint32_t i = 0; i < share->n_answers; i++) {
+        const plk_answer *known = share->answers + i;
+        bool names = known->question == PLK_ASKS_RACE || known->question == PLK_ASKS_TOKEN;
+        if (names && known->arrival.token == token)
+            return known->stored;
     }
-    return least;
+    return -INFINITY;
 }
 
-pluck_status plk_share_take(plk_share *share, const plk_byte_reader *parts, pluck_error *err)
+plk_mass plk_share_mass_between(const plk_view *view, float low, float high)
 {
-    share->asks = PLK_ASKS_NOTHING;
-    share->n = share->n_reaching = 0;
-    share->complete = 0;
-    share->from = -INFINITY;
-    for (uint32_t r = 0; r < share->n_ranks; r++) {
-        plk_best_part part;
-        if (!take_part(share, r, parts[r], &part))
-            return plk_fail(err, PLUCK_ERR_FORMAT,
-                            "record of rank %u: these are not tokens of its slice", r);
-        plk_key complete = complete_from(share, &part);
-        for (uint32_t i = share->n; i < share->n + part.n; i++)
-            share->max = share->values[i] > share->max ? share->values[i] : share->max;
-        share->complete = complete > share->complete ? complete : share->complete;
-        share->from = part.from > share->from ? part.from : share->from;
-        share->n_reaching =
-            part.n_reaching > share->n_reaching ? part.n_reaching : share->n_reaching;
-        share->n += part.n;
+    const plk_share *share = view->share;
+    plk_mass mass = 0;
+    for (uint32_t i = 0, next; i < share->n; i = next) {
+        uint32_t block = share->ids[i] / PLK_BLOCK;
+        float x[PLK_BLOCK];
+        for (uint32_t k = 0; k < PLK_BLOCK; k++)
+            x[k] = -INFINITY;
+        for (next = i; next < share->n && share->ids[next] / PLK_BLOCK == block; next++)
+            if (share->values[next] >= low && share->values[next] < high)
+                x[share->ids[next] % PLK_BLOCK] = share->values[next];
+        mass += plk_view_mass_of(view, x, 1, -FLT_MAX);
     }
-    share->is_known = true;
-    return PLUCK_OK;
+    return mass;
 }

@@ -111,7 +111,8 @@ static void finish_dense(plk_view *view, size_t n_allowed)
     float buffer[PLK_BLOCK];
     if (view->share)
         n_allowed = count_allowed(view);
-    else if (n_allowed <= n_vocab / GATHER_SHARE) {
+    view->few_allowed = n_allowed <= n_vocab / GATHER_SHARE;
+    if (view->few_allowed && !view->share) {
         gather_allowed(view);
         return;
     }

@@ -193,6 +193,8 @@ bool plk_view_open_slice(plk_view *view, plk_scratch *scratch, const plk_kernels
     bool bad = scan(view);
     for (uint32_t b = view->first_block; bad && b < view->end_block; b++)
         scratch->block_max[b] = -INFINITY;
+    if (bad)
+        view->end_block = view->first_block;
     view->max = kernels->max(scratch->block_max, n_padded / PLK_BLOCK);
     return !bad;
 }

@@ -59,6 +59,7 @@ typedef struct plk_view {
     uint32_t n;          /* compact: how many candidates it holds */
     const int32_t *mask; /* the caller's for this row, or NULL; see plk_view_apply_mask() */
     bool masked;         /* dense: tokens whose bit is 0 are banned */
+    bool few_allowed;    /* so that the view of a whole row becomes compact */
     bool bent;           /* dense: logits that no edit replaces are mapped by bend */
     plk_bend bend;
     float bend_from; /* the largest logit that bend maps */
@@ -74,8 +75,8 @@ pluck_status plk_view_open(plk_view *view, plk_scratch *scratch, const plk_kerne
                            pluck_logits logits, bool ban_nan, pluck_error *err);
 
 /* Opens a view of the slice that begins at first_token, a multiple of PLK_BLOCK, of a row of
- * scratch->n_vocab tokens. If a logit is NaN or +inf, the view has no token above -inf, and the
- * result is false. share says what the other ranks know; it may be NULL for views of whole rows. */
+ * scratch->n_vocab tokens. If a logit is NaN or +inf, the view has no block, and the result is
+ * false. share says what the other ranks know; it may be NULL for views of whole rows. */
 bool plk_view_open_slice(plk_view *view, plk_scratch *scratch, const plk_kernels *kernels,
                          pluck_logits slice, uint32_t first_token, plk_share *share);
 

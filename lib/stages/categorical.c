@@ -10,4 +10,5 @@ const plk_stage plk_stage_categorical = {
              .formula = "token ~ softmax(l)",
              .source = "definition",
              .cost = "exponentials of the block maxima and of a few blocks"},
+    .on_slice = PLK_SLICE_PICK,
 };

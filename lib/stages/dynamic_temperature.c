@@ -124,6 +124,7 @@ const plk_stage plk_stage_dynamic_temperature = {
              .cost = "one exponential pass"},
     .replaces = "temperature",
     .is_neutral = is_neutral,
+    .on_slice = PLK_SLICE_SUMS,
     .apply = apply,
     .explain = explain,
 };

@@ -66,6 +66,7 @@ const plk_stage plk_stage_epsilon_cutoff = {
              .params_size_bytes = sizeof(epsilon_cutoff_params),
              .cost = "one exponential pass"},
     .is_neutral = is_neutral,
+    .on_slice = PLK_SLICE_MASS,
     .apply = apply,
     .explain = explain,
 };

@@ -75,6 +75,7 @@ const plk_stage plk_stage_eta_cutoff = {
              .params_size_bytes = sizeof(eta_cutoff_params),
              .cost = "one exponential pass"},
     .is_neutral = is_neutral,
+    .on_slice = PLK_SLICE_MASS,
     .apply = apply,
     .explain = explain,
 };

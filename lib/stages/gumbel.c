@@ -51,6 +51,7 @@ const plk_stage plk_stage_gumbel = {
                        "(2019)",
              .cost = "noise of every block of 64 tokens, and of the tokens of a few blocks"},
     .only_scales = only_scales,
+    .on_slice = PLK_SLICE_RACE,
     .apply = apply,
     .explain = explain,
 };

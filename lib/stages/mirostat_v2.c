@@ -64,6 +64,7 @@ const plk_stage plk_stage_mirostat_v2 = {
     .rewind = plk_undo_ring_rewind,
     .save = plk_undo_ring_save,
     .load = plk_undo_ring_load,
+    .on_slice = PLK_SLICE_MASS,
     .apply = apply,
     .explain = explain,
 };

@@ -69,6 +69,7 @@ const plk_stage plk_stage_p_less = {
              .params_size_bytes = sizeof(p_less_params),
              .cost = "two exponential passes"},
     .is_neutral = is_neutral,
+    .on_slice = PLK_SLICE_MASS,
     .apply = apply,
     .explain = explain,
 };

@@ -71,5 +71,6 @@ const plk_stage plk_stage_smoothing = {
              .params_size_bytes = sizeof(smoothing_params),
              .cost = "for a token: a few blocks; else, and beyond curve 3, a pass over all logits"},
     .is_neutral = is_neutral,
+    .on_slice = PLK_SLICE_MAX,
     .apply = apply,
 };

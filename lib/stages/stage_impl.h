@@ -66,12 +66,19 @@ static inline void plk_explain_value(plk_explanation *out, const char *name, dou
     out->values[out->n_values++] = value;
 }
 
-/* What apply can do with the view of a slice (select/share.h), whose row lies on several ranks. */
+/* What apply does with the view of a slice (select/share.h), whose row lies on several ranks. */
 typedef enum plk_slice_use {
-    PLK_SLICE_ROW,  /* nothing: unless the view is compact, the ranks gather the row */
-    PLK_SLICE_OWN,  /* it changes each token by itself: no rank needs another one */
-    PLK_SLICE_BEST, /* it keeps best tokens, and asks for them */
-    PLK_SLICE_RAW   /* nothing: it reads logits as they came, of tokens that were removed too */
+    PLK_SLICE_ROW,     /* nothing: unless the view is compact, the ranks gather the row */
+    PLK_SLICE_RAW,     /* nothing: it reads logits as they came, of tokens that were removed too */
+    PLK_SLICE_OWN,     /* changes each token by itself: no rank needs another one */
+    PLK_SLICE_BEST,    /* keeps best tokens */
+    PLK_SLICE_SPREAD,  /* the same, after asking for the deviation */
+    PLK_SLICE_MASS,    /* the same, after asking for sums over all tokens */
+    PLK_SLICE_NUCLEUS, /* the same; a draw may come before it (plk_deferred_nucleus) */
+    PLK_SLICE_SUMS,    /* asks for sums, and may leave the view dense */
+    PLK_SLICE_MAX,     /* needs view->max, and may leave the view dense */
+    PLK_SLICE_PICK,    /* a draw from block sums */
+    PLK_SLICE_RACE     /* a draw by noise that belongs to tokens */
 } plk_slice_use;
 
 /* Functions that are NULL have nothing to do. params is the block that the public table describes;

@@ -64,6 +64,7 @@ const plk_stage plk_stage_top_a = {
              .params_size_bytes = sizeof(top_a_params),
              .cost = "one exponential pass"},
     .is_neutral = is_neutral,
+    .on_slice = PLK_SLICE_MASS,
     .apply = apply,
     .explain = explain,
 };

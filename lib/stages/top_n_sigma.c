@@ -64,6 +64,7 @@ const plk_stage plk_stage_top_n_sigma = {
              .params_size_bytes = sizeof(top_n_sigma_params),
              .cost = "two read passes"},
     .is_neutral = is_neutral,
+    .on_slice = PLK_SLICE_SPREAD,
     .apply = apply,
     .explain = explain,
 };

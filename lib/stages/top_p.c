@@ -52,5 +52,6 @@ const plk_stage plk_stage_top_p = {
              .params_size_bytes = sizeof(top_p_params),
              .cost = "for a token: sums of a few blocks; for survivors: one exponential pass"},
     .is_neutral = is_neutral,
+    .on_slice = PLK_SLICE_NUCLEUS,
     .apply = apply,
 };

@@ -59,5 +59,6 @@ const plk_stage plk_stage_typical = {
              .params_size_bytes = sizeof(typical_params),
              .cost = "one exponential pass"},
     .is_neutral = is_neutral,
+    .on_slice = PLK_SLICE_MASS,
     .apply = apply,
 };

@@ -179,6 +179,7 @@ const plk_stage plk_stage_xtc = {
     .is_neutral = is_neutral,
     .is_random = is_random,
     .max_edits = max_edits,
+    .on_slice = PLK_SLICE_SUMS,
     .apply = apply,
     .explain = explain,
 };

@@ -23,7 +23,7 @@
 
 #include <cmocka.h>
 
-enum { MAX_VOCAB = 50257, N_TOKENS = 2, STEP = PLUCK_SHARD_STEP };
+enum { MAX_VOCAB = 50257, N_TOKENS = 2, MOST_MORE = 9, STEP = PLUCK_SHARD_STEP };
 
 /* A configuration, a row and where it is cut. */
 typedef struct shard_case {
@@ -138,6 +138,9 @@ static bool failed(const shard_case *c, const char *what)
                             c->is_masked ? ", masked" : "", c->token_only ? ", token only" : "");
 }
 
+/* How many rows there were, and how many that took more exchanges than usual. */
+static unsigned n_rows, n_unusual;
+
 /* Some tokens of a sequence, all from one row. */
 static bool compare_sequence(const shard_case *c, pluck_sampler *whole, shard_ranks *ranks)
 {
@@ -148,7 +151,8 @@ static bool compare_sequence(const shard_case *c, pluck_sampler *whole, shard_ra
         pluck_error expected_err = {.status = PLUCK_OK}, err;
         pluck_status status = pluck_sampler_draw(whole, c->row.logits, &expected, &expected_err);
         if (shard_ranks_draw(ranks, c->row.logits, &draw, &err) != status)
-            return failed(c, "another status") || test_case_failed("%s", err.message);
+            return failed(c, "another status") ||
+                   test_case_failed("%s; expected %s", err.message, expected_err.message);
         if (ranks->problem)
             return failed(c, ranks->problem);
         if (status != PLUCK_OK)
@@ -160,8 +164,10 @@ static bool compare_sequence(const shard_case *c, pluck_sampler *whole, shard_ra
                                     draw.token, expected.token, (double)draw.logprob,
                                     (double)expected.logprob, draw.n_survivors,
                                     expected.n_survivors, gathers ? gathers : "nothing");
-        if (ranks->n_exchanges > n_usual + 4)
-            return failed(c, "more exchanges than were announced");
+        n_rows++;
+        n_unusual += ranks->n_exchanges > n_usual;
+        if (ranks->n_exchanges > n_usual + MOST_MORE)
+            return failed(c, "far more exchanges than usual");
         test_accept(whole, &expected.token, 1);
         shard_ranks_accept(ranks, draw.token);
         if (!sampler_states_equal(whole, ranks->samplers[c->n_ranks - 1]))
@@ -205,6 +211,8 @@ static void slices_give_the_draw_of_the_whole_row(void **state)
     uint64_t n = text ? strtoull(text, NULL, 10) : 1000;
     test_cases_run_once("slices_give_the_draw_of_the_whole_row", 1, n,
                         slices_give_what_the_row_gives, NULL);
+    if (n_rows > 1000) /* few rows say little */
+        assert_true(n_unusual < n_rows / 3);
 }
 
 static const uint32_t thirds[] = {0, 1024, 3072, 5000};
@@ -390,7 +398,7 @@ static void bytes_that_are_not_a_record_are_refused(void **state)
         {"record of rank 1: status 0 or flags 2", PLUCK_ERR_FORMAT, 1, 0, 6, 2},
         {"record of rank 1: it has 0 bytes of logits", PLUCK_ERR_FORMAT, 1, 0, 1, 28},
     };
-    refuse("{\"temperature\": 0.7}", cases, sizeof cases / sizeof *cases);
+    refuse("{\"draw\": \"adaptive_p\"}", cases, sizeof cases / sizeof *cases);
 }
 
 /* After the head: from, n_reaching, n, the tokens, their logits. */
@@ -398,7 +406,7 @@ static void tokens_that_are_not_of_the_slice_are_refused(void **state)
 {
     (void)state;
     enum { FROM = 7, N_REACHING, N, FIRST_TOKEN, SECOND_TOKEN, FIRST_LOGIT };
-    static const char message[] = "record of rank 1: these are not tokens of its slice";
+    static const char message[] = "record of rank 1: its content is not that of its slice";
     static const bad_record cases[] = {
         {message, PLUCK_ERR_FORMAT, 1, 0, FROM, 0x7FC00000},
         {message, PLUCK_ERR_FORMAT, 1, 0, FROM, 0x7F800000},
@@ -434,7 +442,7 @@ static void records_that_contradict_each_other_come_to_an_end(void **state)
         pluck_draw draw;
         three_records records;
         write_records(&three, &records);
-        put_u32(records.bytes[1] + 32, 2048);
+        put_u32(records.bytes[1] + 32, 300);
         put_u32(records.bytes[1] + 36, 0);
         put_u32(records.bytes[1] + 4, 40);
         for (uint32_t r = 0; r < 3; r++)
@@ -559,7 +567,7 @@ static void shards_fail_whole_and_allocate_only_when_created(void **state)
 {
     (void)state;
     static float row[THIRDS_VOCAB];
-    static unsigned char record[THIRDS_VOCAB * sizeof(float) + 100];
+    static unsigned char record[THIRDS_VOCAB * 16];
     static const uint32_t whole[] = {0, THIRDS_VOCAB};
     pluck_sampler *sampler = test_sampler("{\"top_p\": 0.9}", THIRDS_VOCAB, PLUCK_ISA_BEST, 1);
     pluck_shard_options options = PLUCK_INIT(pluck_shard_options);
