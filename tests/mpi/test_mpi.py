@@ -234,14 +234,16 @@ def is_alive(pid):
 
 class Killed(MpiCase):
     """A run that takes long is killed in the middle."""
-    LINE = "sample logits.npy --seed 3 --draws 60000 -q -o out.txt"
+    # Some minutes: Open MPI waits, before it tells ranks to end, as long as it lets them end.
+    LINE = "sample logits.npy --seed 3 --draws 3000000 -q -o out.txt"
+    SHORTER_LINE = "sample logits.npy --seed 3 --draws 60000 -q -o out.txt"
 
-    def start(self, kill_seconds=None, more=()):
+    def start(self, kill_seconds=None, line=LINE, more=()):
         self.folder = pathlib.Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
         shutil.copytree(self.template, self.folder, dirs_exist_ok=True)
         # The launcher is the first of its own session, as in a terminal.
-        job = subprocess.Popen(LAUNCHER.line(max(ARGS.ranks), *shlex.split(self.LINE), *more,
+        job = subprocess.Popen(LAUNCHER.line(max(ARGS.ranks), *shlex.split(line), *more,
                                              kill_seconds=kill_seconds),
                                cwd=self.folder, env=environment(), stdin=subprocess.DEVNULL,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -281,7 +283,7 @@ class Killed(MpiCase):
         for number in (signal.SIGINT, signal.SIGTERM):
             with self.subTest(number):
                 # The second after which Open MPI's kills may be too short on a busy machine.
-                job, ranks = self.start(kill_seconds=4)
+                job, ranks = self.start(kill_seconds=2)
                 job.send_signal(number)
                 # That of MPICH may kill ranks at once.
                 self.finish(job, ranks, LAUNCHER.kind == "MPICH")
@@ -298,20 +300,19 @@ class Killed(MpiCase):
         job.kill()
         self.finish(job, ranks, True)
 
-
     def test_a_rerun_completes_a_killed_run(self):
         more = ["--partials", "parts", "--shards", "24"]
-        job, ranks = self.start(more=more)
+        job, ranks = self.start(line=self.SHORTER_LINE, more=more)
         os.kill(ranks[-1], signal.SIGKILL)
         self.finish(job, ranks, True)
         done = self.partials()
         self.assertLess(len(done), 24)
-        line = LAUNCHER.line(2, *shlex.split(self.LINE), *more)
+        line = LAUNCHER.line(2, *shlex.split(self.SHORTER_LINE), *more)
         subprocess.run(line, cwd=self.folder, env=environment(), stdin=subprocess.DEVNULL,
                        check=True, timeout=4 * SECONDS)
         self.assertEqual({**self.partials(), **done}, self.partials())
         found = (self.folder / "out.txt").read_bytes()
-        subprocess.run([ARGS.pluck, *shlex.split(self.LINE)], cwd=self.folder, check=True)
+        subprocess.run([ARGS.pluck, *shlex.split(self.SHORTER_LINE)], cwd=self.folder, check=True)
         self.assertEqual((self.folder / "out.txt").read_bytes(), found)
 
 
