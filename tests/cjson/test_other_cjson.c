@@ -1,9 +1,10 @@
 /*
  * A program that has another cJSON (other_cjson.c) in front of the one that libpluck was built
  * with. Every call that reads JSON must say so, before it gives that cJSON a text; if the other one
- * has the same layout, it must be used.
+ * has the same layout, it must be used. A library with a private cJSON must work, and leave the
+ * program's alone.
  *
- *     test_other_cjson refused|accepted
+ *     test_other_cjson refused|accepted|unused
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -25,7 +26,7 @@ unsigned other_cjson_nodes(void);
 
 enum { N_TRIED = 4 }; /* nodes that show the layout */
 
-static bool is_refused;
+static bool is_refused, is_unused;
 static int n_failed;
 static unsigned n_before;
 
@@ -35,7 +36,7 @@ static void check(const char *call, pluck_status status, const pluck_error *err)
     n_before += n_made;
     if (is_refused ? status == PLUCK_ERR_INVALID && n_made <= N_TRIED &&
                          strstr(err->message, "cJSON: the program was linked with a cJSON of ")
-                   : status != PLUCK_ERR_INVALID && n_made > N_TRIED)
+                   : status != PLUCK_ERR_INVALID && (is_unused ? n_made == 0 : n_made > N_TRIED))
         return;
     printf("%s: status %d, \"%s\", %u nodes made\n", call, (int)status,
            status != PLUCK_OK ? err->message : "", n_made);
@@ -78,6 +79,7 @@ int main(int argc, char **argv)
     if (argc != 2)
         return 2;
     is_refused = strcmp(argv[1], "refused") == 0;
+    is_unused = strcmp(argv[1], "unused") == 0;
     printf("the other cJSON has version %s\n", cJSON_Version());
     check("pluck_config_from_json", pluck_config_from_json(&config, text, n, NULL, &err), &err);
     pluck_config_destroy(&config);
