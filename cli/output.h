@@ -8,6 +8,7 @@
 #ifndef CLI_OUTPUT_H
 #define CLI_OUTPUT_H
 
+#include "base/error.h"
 #include "base/text.h"
 #include "file/file.h"
 
@@ -22,12 +23,6 @@ enum {
     EXIT_DATA = 3,     /* bad input data or configuration */
     EXIT_SYSTEM = 4    /* the system failed: files, memory */
 };
-
-#ifdef __GNUC__
-#    define CLI_PRINTF(text, values) __attribute__((format(printf, text, values)))
-#else
-#    define CLI_PRINTF(text, values)
-#endif
 
 /*
  * Messages go to standard error. A message is always one line: control characters in it (from a
@@ -54,16 +49,16 @@ bool message_is_quiet(void);
 
 /* Writes "who: message" as one line to standard error; returns code, so that a caller can return
  * it. */
-int complain(int code, const char *format, ...) CLI_PRINTF(2, 3);
+int complain(int code, const char *format, ...) PLK_PRINTF(2, 3);
 
 /* complain() about memory. */
 int complain_memory(void);
 
 /* The same without a code, unless --quiet is given. */
-void note(const char *format, ...) CLI_PRINTF(1, 2);
+void note(const char *format, ...) PLK_PRINTF(1, 2);
 
 /* The same with another beginning, in any case. */
-void say(const char *head, const char *format, ...) CLI_PRINTF(2, 3);
+void say(const char *head, const char *format, ...) PLK_PRINTF(2, 3);
 
 /* Makes room for n items of size_bytes as plk_grow() does, of malloc(). false: memory ran out. */
 bool grow(void *items, size_t *capacity, size_t n, size_t size_bytes);
@@ -165,7 +160,7 @@ int outputs_close(output *outs, size_t n, bool keep);
 void output_write(output *out, const char *data, size_t n);
 void output_text(output *out, const char *text);
 void output_char(output *out, char c);
-void output_printf(output *out, const char *format, ...) CLI_PRINTF(2, 3);
+void output_printf(output *out, const char *format, ...) PLK_PRINTF(2, 3);
 
 /* Hands what is buffered to the system. */
 void output_flush(output *out);

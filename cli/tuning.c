@@ -227,7 +227,7 @@ int tuning_run(tuning *t)
 
 enum { FEW_ROWS = 100 };
 
-static void warn(tuning *t, const char *format, ...) CLI_PRINTF(2, 3);
+static void warn(tuning *t, const char *format, ...) PLK_PRINTF(2, 3);
 
 static void warn(tuning *t, const char *format, ...)
 {

@@ -57,7 +57,7 @@ static int complain_replay(const replay *r, pluck_status status, const char *whe
 }
 
 /* format gives the line's text and the replayed one, with a tab between. */
-CLI_PRINTF(3, 4)
+PLK_PRINTF(3, 4)
 static void differ(replay *r, const char *what, const char *format, ...)
 {
     char both[96];

@@ -7,7 +7,11 @@
 
 #include <pluck/base.h>
 
-#if defined(__GNUC__)
+/* MinGW has two kinds of printf; the build asks for the one that knows %zu (meson.build). */
+#if defined(__USE_MINGW_ANSI_STDIO)
+#    define PLK_PRINTF(format_index, first_index)                                                  \
+        __attribute__((format(gnu_printf, format_index, first_index)))
+#elif defined(__GNUC__)
 #    define PLK_PRINTF(format_index, first_index)                                                  \
         __attribute__((format(printf, format_index, first_index)))
 #else

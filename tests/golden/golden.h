@@ -5,6 +5,8 @@
 #ifndef GOLDEN_H
 #define GOLDEN_H
 
+#include "base/error.h"
+
 #include <pluck/pluck.h>
 
 #include <stddef.h>
@@ -16,7 +18,7 @@ typedef struct golden_text {
     size_t n, capacity;
 } golden_text;
 
-void golden_add(golden_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void golden_add(golden_text *text, const char *format, ...) PLK_PRINTF(2, 3);
 
 /* The bits of a float and of a double, for "%08" PRIx32 and "%016" PRIx64. */
 uint32_t golden_float_bits(float x);

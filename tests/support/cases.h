@@ -5,6 +5,7 @@
 #ifndef CASES_H
 #define CASES_H
 
+#include "base/error.h"
 #include "simd/kernels.h"
 
 #include <stdbool.h>
@@ -32,7 +33,7 @@ void test_cases_run_once(const char *test, uint64_t first, uint64_t n, test_case
 uint64_t test_n_repeats(uint64_t n);
 
 /* Says why a case fails; always false. */
-bool test_case_failed(const char *format, ...) __attribute__((format(printf, 1, 2)));
+bool test_case_failed(const char *format, ...) PLK_PRINTF(1, 2);
 
 /* The instruction sets to test, at most TEST_MAX_TABLES; returns how many. */
 unsigned test_all_isas(pluck_isa *isas);

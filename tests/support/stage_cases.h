@@ -5,6 +5,7 @@
 #ifndef STAGE_CASES_H
 #define STAGE_CASES_H
 
+#include "base/error.h"
 #include "support/random.h"
 
 #include <pluck/stage.h>
@@ -15,8 +16,7 @@ typedef struct stage_text {
     size_t n;
 } stage_text;
 
-void stage_text_add(stage_text *json, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+void stage_text_add(stage_text *json, const char *format, ...) PLK_PRINTF(2, 3);
 
 typedef enum stage_values {
     STAGE_ANY,      /* anything in the range: ends, defaults, neutral values, magnitudes between */
