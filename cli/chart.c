@@ -6,9 +6,9 @@
  */
 #include "output.h"
 
+#include "base/platform_program.h"
 #include "base/scalar_math.h"
 
-#include <langinfo.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -300,7 +300,7 @@ void chart_write_file(output *out, const chart *charts, size_t n)
 
 bool bars_have_blocks(void)
 {
-    return strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+    return plk_locale_is_utf8();
 }
 
 /* A character of U+2580 and those that follow it. */

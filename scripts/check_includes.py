@@ -155,7 +155,8 @@ class Checker:
                 report("a public header is included with <>")
             return
         is_library = source.top in ("lib", "include", "cli", "examples")
-        may_start_threads = source.part == "thread" or source.top == "examples"
+        may_start_threads = (source.part == "thread" or source.top == "examples"
+                             or source.path.name.startswith("platform_"))
         if is_library and source.part != "simd" and INTRINSICS.fullmatch(name):
             report("intrinsics are for lib/simd/ only")
         elif is_library and not may_start_threads and THREADS.fullmatch(name):

@@ -40,20 +40,8 @@
 #include <pluck/rng.h>
 
 #include "base/error.h"
+#include "base/platform.h"
 #include "rng/pcg64_step.h"
-
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-
-/* PLK_NO_GETENTROPY keeps to standard C, as for a system without that function. */
-#if defined(__APPLE__)
-#    include <sys/random.h>
-#endif
-#if (defined(__unix__) || defined(__APPLE__)) && !defined(PLK_NO_GETENTROPY)
-#    include <unistd.h>
-#    define HAVE_GETENTROPY 1
-#endif
 
 static const uint64_t PCG32_MULTIPLIER = UINT64_C(6364136223846793005);
 
@@ -212,35 +200,21 @@ uint64_t pluck_pcg64_below(pluck_pcg64 *rng, uint64_t bound)
     return product.hi;
 }
 
-static pluck_status read_urandom(uint64_t *seed, pluck_error *err)
-{
-    static const char path[] = "/dev/urandom";
-    FILE *file = fopen(path, "rb");
-    if (!file)
-        return plk_fail(err, PLUCK_ERR_IO, "%s: %s; a random seed needs it", path, strerror(errno));
-    /* Unbuffered: a random seed should not take a page of the system's random bytes. */
-    setvbuf(file, NULL, _IONBF, 0);
-    uint64_t value = 0;
-    size_t n_read = fread(&value, sizeof value, 1, file);
-    fclose(file);
-    if (n_read != 1)
-        return plk_fail(err, PLUCK_ERR_IO, "%s: cannot read the %zu bytes of a random seed", path,
-                        sizeof value);
-    *seed = value;
-    return PLUCK_OK;
-}
-
 pluck_status pluck_random_seed(uint64_t *seed, pluck_error *err)
 {
     if (!seed)
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "pluck_random_seed: seed is NULL; it must point to where the seed goes");
-#ifdef HAVE_GETENTROPY
     uint64_t value = 0;
-    if (getentropy(&value, sizeof value) == 0) {
-        *seed = value;
-        return PLUCK_OK;
+    int code = plk_random_bytes(&value, sizeof value);
+    if (code != 0) {
+        char reason[128];
+        plk_system_message(code, reason, sizeof reason);
+        return plk_fail(err, PLUCK_ERR_IO,
+                        "random seed: the system gives no random bytes (%s); "
+                        "give a seed instead",
+                        reason);
     }
-#endif
-    return read_urandom(seed, err);
+    *seed = value;
+    return PLUCK_OK;
 }

@@ -1,0 +1,312 @@
+/*
+ * The system by POSIX 2008: processors, threads, the process and its signals. sched_getaffinity()
+ * is of Linux; sysconf() stands in for it.
+ *
+ * Signals. A handler may call unlink() and stat(), but nothing that allocates. Afterwards a signal
+ * does what it would have done, so that the parent sees its number.
+ *
+ * The system says SIGBUS on the thread that read; the threads of this library leave it open for
+ * that. Several may meet the end of a file at once: the first one speaks, the others wait for it to
+ * end the process.
+ */
+#define _GNU_SOURCE      1 /* sched_getaffinity() of glibc and musl */
+#define _DARWIN_C_SOURCE 1 /* TIOCGWINSZ of macOS */
+#include "base/platform.h"
+#include "base/platform_file.h"
+#include "base/platform_program.h"
+
+#include <fcntl.h>
+#include <langinfo.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+_Static_assert(sizeof(pthread_t) <= sizeof(plk_platform_room), "a thread has room");
+_Static_assert(sizeof(pthread_mutex_t) <= sizeof(plk_platform_room), "a mutex has room");
+_Static_assert(sizeof(pthread_cond_t) <= sizeof(plk_platform_room), "a condition has room");
+
+uint32_t plk_processor_count(void)
+{
+    long n = 0;
+#ifdef CPU_COUNT
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        n = CPU_COUNT(&set);
+#endif
+    if (n < 1)
+        n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n < 1 ? 1 : (uint32_t)n;
+}
+
+uint64_t plk_process_id(void)
+{
+    return (uint64_t)getpid();
+}
+
+/* A handler of the caller's never runs on a thread that the caller does not know, except for faults
+ * of the thread itself: the system ends a process that blocks those, whatever handler it has. */
+static void block_signals(sigset_t *before)
+{
+    static const int faults[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL};
+    sigset_t blocked;
+    sigfillset(&blocked);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        sigdelset(&blocked, faults[i]);
+    pthread_sigmask(SIG_SETMASK, &blocked, before);
+}
+
+static void *thread_main(void *argument)
+{
+    const plk_thread *thread = argument;
+    thread->main(thread->argument);
+    return NULL;
+}
+
+/* The memory in which a struct keeps what the system knows of it. */
+static pthread_t *id_of(const plk_thread *thread)
+{
+    return (pthread_t *)(uintptr_t)&thread->room;
+}
+
+static pthread_mutex_t *system_mutex(plk_mutex *mutex)
+{
+    return (pthread_mutex_t *)(void *)&mutex->room;
+}
+
+static pthread_cond_t *system_condition(plk_condition *condition)
+{
+    return (pthread_cond_t *)(void *)&condition->room;
+}
+
+int plk_thread_start(plk_thread *thread, void (*main)(void *argument), void *argument,
+                     size_t stack_bytes)
+{
+    pthread_attr_t attributes;
+    sigset_t before;
+    int code = pthread_attr_init(&attributes);
+    if (code != 0)
+        return code;
+#ifdef PTHREAD_STACK_MIN
+    if (stack_bytes < (size_t)PTHREAD_STACK_MIN)
+        stack_bytes = (size_t)PTHREAD_STACK_MIN;
+#endif
+    pthread_attr_setstacksize(&attributes, stack_bytes);
+    thread->main = main;
+    thread->argument = argument;
+    /* It inherits the blocked signals. */
+    block_signals(&before);
+    code = pthread_create(id_of(thread), &attributes, thread_main, thread);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return code;
+}
+
+void plk_thread_join(plk_thread *thread)
+{
+    (void)pthread_join(*id_of(thread), NULL);
+}
+
+bool plk_thread_is_current(const plk_thread *thread)
+{
+    return pthread_equal(*id_of(thread), pthread_self()) != 0;
+}
+
+void plk_mutex_init(plk_mutex *mutex)
+{
+    (void)pthread_mutex_init(system_mutex(mutex), NULL);
+}
+
+void plk_mutex_destroy(plk_mutex *mutex)
+{
+    (void)pthread_mutex_destroy(system_mutex(mutex));
+}
+
+void plk_mutex_lock(plk_mutex *mutex)
+{
+    (void)pthread_mutex_lock(system_mutex(mutex));
+}
+
+void plk_mutex_unlock(plk_mutex *mutex)
+{
+    (void)pthread_mutex_unlock(system_mutex(mutex));
+}
+
+void plk_condition_init(plk_condition *condition)
+{
+    (void)pthread_cond_init(system_condition(condition), NULL);
+}
+
+void plk_condition_destroy(plk_condition *condition)
+{
+    (void)pthread_cond_destroy(system_condition(condition));
+}
+
+void plk_condition_wait(plk_condition *condition, plk_mutex *mutex)
+{
+    (void)pthread_cond_wait(system_condition(condition), system_mutex(mutex));
+}
+
+void plk_condition_signal(plk_condition *condition)
+{
+    (void)pthread_cond_signal(system_condition(condition));
+}
+
+void plk_condition_broadcast(plk_condition *condition)
+{
+    (void)pthread_cond_broadcast(system_condition(condition));
+}
+
+bool plk_program_start(int *argc, char ***argv)
+{
+    (void)argc;
+    (void)argv;
+    /* The replacement is opened the wrong way round, so that using it is still an error. */
+    for (int i = PLK_STDIN; i <= PLK_STDERR; i++)
+        if (fcntl(i, F_GETFD) < 0 && open("/dev/null", i == PLK_STDIN ? O_WRONLY : O_RDONLY) != i)
+            return false;
+    return true;
+}
+
+void plk_program_exit(int code)
+{
+    _exit(code);
+}
+
+bool plk_is_terminal(int descriptor)
+{
+    return isatty(descriptor) != 0;
+}
+
+unsigned plk_terminal_columns(int descriptor)
+{
+    struct winsize size;
+    return ioctl(descriptor, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+bool plk_locale_is_utf8(void)
+{
+    return strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+}
+
+/* What ends a process, except for faults of the program itself, SIGBUS (see on_bus_error()) and
+ * SIGKILL. */
+static const int fatal[] = {SIGINT,  SIGTERM, SIGHUP,    SIGQUIT, SIGXFSZ, SIGXCPU, SIGALRM,
+                            SIGUSR1, SIGUSR2, SIGVTALRM, SIGPROF, SIGABRT, SIGPIPE};
+
+static void (*clean_up)(void), (*report_fault)(void);
+static volatile sig_atomic_t caught_signal;
+static atomic_flag someone_speaks = ATOMIC_FLAG_INIT;
+
+static void fill(sigset_t *set)
+{
+    sigemptyset(set);
+    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
+        sigaddset(set, fatal[i]);
+}
+
+static void end_by(int number)
+{
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+static void on_signal(int number)
+{
+    clean_up();
+    end_by(number);
+}
+
+static bool is_ignored(int number)
+{
+    struct sigaction old;
+    return sigaction(number, NULL, &old) != 0 || old.sa_handler == SIG_IGN;
+}
+
+void plk_signals_watch(void (*clean)(void))
+{
+    struct sigaction action;
+    clean_up = clean;
+    memset(&action, 0, sizeof action);
+    fill(&action.sa_mask);
+    action.sa_handler = on_signal;
+    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
+        if (fatal[i] == SIGPIPE || !is_ignored(fatal[i]))
+            sigaction(fatal[i], &action, NULL);
+}
+
+void plk_signals_hold(bool hold)
+{
+    static sigset_t before;
+    sigset_t held;
+    if (!hold) {
+        sigprocmask(SIG_SETMASK, &before, NULL);
+        return;
+    }
+    fill(&held);
+    /* Nothing that a mapped file could do comes in between, but somebody may send it. */
+    sigaddset(&held, SIGBUS);
+    sigprocmask(SIG_BLOCK, &held, &before);
+}
+
+static void on_interrupt(int number)
+{
+    caught_signal = number;
+    plk_signals_watch(clean_up);
+}
+
+void plk_interrupt_catch(void)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    sigemptyset(&action.sa_mask);
+    action.sa_handler = on_interrupt;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (!is_ignored(numbers[i]))
+            sigaction(numbers[i], &action, NULL);
+}
+
+bool plk_interrupt_is_caught(void)
+{
+    return caught_signal != 0;
+}
+
+void plk_interrupt_end(void)
+{
+    end_by(caught_signal);
+}
+
+static void on_bus_error(int number, siginfo_t *info, void *where)
+{
+    (void)where;
+    while (atomic_flag_test_and_set(&someone_speaks))
+        pause();
+    if (info->si_code > 0) {
+        report_fault();
+        return;
+    }
+    /* Sent by a process. */
+    clean_up();
+    end_by(number);
+}
+
+void plk_map_fault_watch(void (*report)(void))
+{
+    struct sigaction action;
+    report_fault = report;
+    memset(&action, 0, sizeof action);
+    sigfillset(&action.sa_mask);
+    action.sa_flags = SA_SIGINFO;
+    action.sa_sigaction = on_bus_error;
+    sigaction(SIGBUS, &action, NULL);
+}
+
+void plk_error_write(const char *text, size_t n)
+{
+    ssize_t written = write(STDERR_FILENO, text, n);
+    (void)written;
+}
