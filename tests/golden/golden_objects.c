@@ -180,7 +180,9 @@ static void add_row(golden_text *out, const char *name, int row, pluck_head_quer
     golden_require(pluck_head_query_logprobs(query, hidden, logprobs, &err), name, &err);
     golden_require(pluck_head_query_log_mass(query, hidden, &mass, &err), name, &err);
     h = golden_hash(h, logprobs, sizeof logprobs);
-    h = golden_hash(h, &mass, sizeof mass);
+    uint64_t mass_bits = golden_double_bits(mass);
+    uint32_t mass_words[2] = {(uint32_t)mass_bits, (uint32_t)(mass_bits >> 32)};
+    h = golden_hash(h, mass_words, sizeof mass_words);
     golden_add(out, "%s %d %d %016" PRIx64 " %" PRIu32 " %" PRIu32 " %d %08" PRIx32 "\n", name, row,
                drawn.token, golden_double_bits(logprob_of(query, hidden, drawn)), n_top_p, n_min_p,
                best.token, h);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_LINE = 256 };
+enum { MAX_LINE = 512 };
 
 void golden_add(golden_text *text, const char *format, ...)
 {
@@ -55,6 +55,28 @@ uint32_t golden_hash(uint32_t h, const void *words, size_t n_bytes)
     return h;
 }
 
+uint32_t golden_hash_bytes(uint32_t h, const void *bytes, size_t n_bytes)
+{
+    const unsigned char *byte = bytes;
+    h = h == 0 ? 2166136261u : h;
+    for (size_t i = 0; i < n_bytes; i++)
+        h = (h ^ byte[i]) * 16777619u;
+    return h;
+}
+
+uint32_t golden_hash_floats(uint32_t h, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits = golden_float_bits(x[i]);
+        if ((bits & 0x7FFFFFFFu) > 0x7F800000u)
+            bits = 0x7FC00000u;
+        else if (bits == 0x80000000u)
+            bits = 0;
+        h = golden_hash(h, &bits, sizeof bits);
+    }
+    return h;
+}
+
 void golden_row(uint64_t row, pluck_dtype dtype, uint32_t n, void *out)
 {
     test_random random = test_random_make(row * 1000003);
@@ -74,10 +96,75 @@ void golden_row(uint64_t row, pluck_dtype dtype, uint32_t n, void *out)
     }
 }
 
+void *golden_row_buffer(void)
+{
+    void *row = malloc(GOLDEN_MAX_VOCAB * sizeof(float));
+    if (!row)
+        abort();
+    return row;
+}
+
 void golden_require(pluck_status status, const char *what, const pluck_error *err)
 {
     if (status == PLUCK_OK)
         return;
     fprintf(stderr, "%s: %s\n", what, err->message);
     exit(EXIT_FAILURE);
+}
+
+golden_text golden_read(const char *path)
+{
+    golden_text text = {.chars = NULL};
+    char line[MAX_LINE];
+    FILE *file = fopen(path, "rb");
+    if (!file) {
+        fprintf(stderr, "%s: cannot be opened\n", path);
+        exit(EXIT_FAILURE);
+    }
+    while (fgets(line, sizeof line, file))
+        golden_add(&text, "%s", line);
+    fclose(file);
+    return text;
+}
+
+/* Without its end. */
+static size_t line_length(const char *line, const char *end)
+{
+    const char *newline = line < end ? memchr(line, '\n', (size_t)(end - line)) : NULL;
+    return newline ? (size_t)(newline - line) : (size_t)(end - line);
+}
+
+static bool is_skipped(const char *line, size_t n)
+{
+    size_t n_word = strlen(GOLDEN_SKIPPED);
+    return n > n_word && memcmp(line + n - n_word, GOLDEN_SKIPPED, n_word) == 0;
+}
+
+static bool lines_agree(const char *got, size_t n_got, const char *expected, size_t n_expected,
+                        size_t *n_skipped)
+{
+    if (is_skipped(got, n_got)) {
+        const char *space = memchr(got, ' ', n_got);
+        size_t n_word = space ? (size_t)(space - got) + 1 : n_got;
+        ++*n_skipped;
+        return n_word <= n_expected && memcmp(got, expected, n_word) == 0;
+    }
+    return n_got == n_expected && memcmp(got, expected, n_got) == 0;
+}
+
+size_t golden_compare(const golden_text *got, const golden_text *expected, golden_text *first,
+                      size_t *n_skipped)
+{
+    size_t n_different = 0;
+    const char *g = got->chars, *g_end = g + got->n;
+    const char *e = expected->chars, *e_end = e + expected->n;
+    *n_skipped = 0;
+    while (g < g_end || e < e_end) {
+        size_t n_g = line_length(g, g_end), n_e = line_length(e, e_end);
+        if (!lines_agree(g, n_g, e, n_e, n_skipped) && n_different++ == 0)
+            golden_add(first, "\"%.*s\", expected \"%.*s\"", (int)n_g, g, (int)n_e, e);
+        g += n_g + (g + n_g < g_end);
+        e += n_e + (e + n_e < e_end);
+    }
+    return n_different;
 }
