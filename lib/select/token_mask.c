@@ -10,6 +10,7 @@
 #include "select/view.h"
 
 #include "base/error.h"
+#include "select/share.h"
 
 #include <math.h>
 #include <string.h>
@@ -162,6 +163,7 @@ pluck_status plk_view_apply_mask(plk_view *view, pluck_error *err)
     if (view->compact) {
         mask_compact(view);
     } else {
+        plk_share_forget(view);
         (void)plk_view_scan_masked(view, &n_allowed); /* in an open view no logit is bad */
         if (view->bent)
             plk_view_bend_maxima(view);

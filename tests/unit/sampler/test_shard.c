@@ -255,6 +255,55 @@ static void the_lowest_bad_token_of_the_row_is_named(void **state)
     three_free(&three);
 }
 
+/* What a stage found out about the row is not what the next one finds when logits have changed in
+ * between: here where the first keeps all tokens of a row that has few. */
+static void nothing_is_known_of_the_row_after_logits_have_changed(void **state)
+{
+    (void)state;
+    static const char *const first[] = {
+        "{\"type\": \"typical\", \"p\": 0.3, \"min_keep\": 10}",
+        "{\"type\": \"eta_cutoff\", \"epsilon\": 0.9, \"min_keep\": 10}",
+        "{\"type\": \"top_n_sigma\", \"n\": 1000}",
+        "{\"type\": \"dynamic_temperature\", \"t\": 1, \"range\": 0.5}",
+        "{\"type\": \"smoothing\", \"factor\": 0.2}",
+    };
+    static const char *const second[] = {
+        "{\"type\": \"mask\"}",
+        "{\"type\": \"logit_bias\", \"bias\": {\"1023\": false, \"1025\": -9}}",
+        "{\"type\": \"bad_words\", \"sequences\": [[1023], [1025]]}",
+        "{\"type\": \"smoothing\", \"factor\": 0.2}",
+    };
+    static const char *const draws[] = {"greedy", "categorical", "mirostat", "mirostat_v2",
+                                        "gumbel"};
+    enum { N_FIRST = 5, N_SECOND = 4, N_DRAWS = 5 };
+    int32_t mask[(THIRDS_VOCAB + 31) / 32];
+    memset(mask, 0xFF, sizeof mask);
+    mask[1023 / 32] &= INT32_MAX;
+    mask[1025 / 32] &= ~2;
+    for (size_t i = 0; i < N_FIRST * N_SECOND * N_DRAWS; i++) {
+        three_ranks three;
+        char json[300];
+        pluck_draw expected, draw;
+        pluck_error err;
+        snprintf(json, sizeof json, "{\"seed\": 1, \"stages\": [%s, %s], \"draw\": \"%s\"}",
+                 first[i % N_FIRST], second[i / N_FIRST % N_SECOND],
+                 draws[i / (N_FIRST * N_SECOND)]);
+        three_make(&three, json);
+        for (uint32_t t = 0; t < THIRDS_VOCAB; t++)
+            three.row[t] = t >= 1022 && t < 1026 ? 11.0f : t == 4000 ? 10.0f : -INFINITY;
+        for (uint32_t r = 0; r < 3; r++)
+            pluck_sampler_set_mask(three.ranks.samplers[r], mask, (THIRDS_VOCAB + 31) / 32, NULL);
+        pluck_sampler_set_mask(three.sampler, mask, (THIRDS_VOCAB + 31) / 32, NULL);
+        assert_int_equal(pluck_sampler_draw(three.sampler, three.logits, &expected, &err),
+                         PLUCK_OK);
+        assert_int_equal(shard_ranks_draw(&three.ranks, three.logits, &draw, &err), PLUCK_OK);
+        if (!same_draw(&expected, &draw, false))
+            fail_msg("%s: token %d of %u, expected %d of %u", json, draw.token, draw.n_survivors,
+                     expected.token, expected.n_survivors);
+        three_free(&three);
+    }
+}
+
 static void a_rank_that_is_not_in_step_is_named(void **state)
 {
     (void)state;
@@ -618,6 +667,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(slices_give_the_draw_of_the_whole_row),
         cmocka_unit_test(the_lowest_bad_token_of_the_row_is_named),
+        cmocka_unit_test(nothing_is_known_of_the_row_after_logits_have_changed),
         cmocka_unit_test(a_rank_that_is_not_in_step_is_named),
         cmocka_unit_test(histories_are_compared),
         cmocka_unit_test(bytes_that_are_not_a_record_are_refused),
