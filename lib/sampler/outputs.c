@@ -203,8 +203,10 @@ static uint32_t list_kept(const plk_view *view, double log_normaliser, bool want
         }
     else
         n = plk_view_gather(view, least);
+    /* plk_view_below_max() of each, as a loop that compilers vectorise. */
+    double scale = view->scale, max = (double)view->max;
     for (uint32_t i = 0; i < n && wants_logprobs; i++)
-        w->values[i] = (float)(plk_view_below_max(view, w->values[i]) - log_normaliser);
+        w->values[i] = (float)(scale * ((double)w->values[i] - max) - log_normaliser);
     return n;
 }
 

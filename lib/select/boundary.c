@@ -37,9 +37,10 @@ typedef struct search {
 } search;
 
 /* Whether the tokens down to this logit have the mass; sum is that of their exponentials. */
-static bool reaches(const search *s, float value, double sum)
+static bool reaches(const void *context, float value, double sum)
 {
-    if (plk_mass_is_clear(sum, s->needed, plk_view_n_summed(s->view)))
+    const search *s = context;
+    if (plk_mass_is_clear(s->view, sum, s->needed))
         return sum > plk_mass_value(s->needed);
     return plk_view_mass_between(s->view, value, INFINITY) >= s->needed;
 }
@@ -120,22 +121,15 @@ static bool split(search *s, float pivot)
 }
 
 /* The boundary is at this value, which n_equal tokens have; n_above have a larger one. */
-static plk_boundary end_at(const search *s, float value, uint32_t n_above, uint32_t n_equal)
+static plk_boundary end_at(const search *s, float value, uint32_t n_above, double sum_above,
+                           uint32_t n_equal)
 {
-    plk_boundary boundary = {value, n_above, 1, n_equal == 1};
-    if (n_equal == 1)
-        return boundary;
-    plk_mass each = plk_view_mass_of_one(s->view, value);
-    plk_mass above = 0;
-    if (n_above > 0)
-        above = plk_view_mass_between(s->view, nextafterf(value, INFINITY), INFINITY);
-    boundary.n_equal = plk_mass_n_equal(above, each, s->needed, n_equal);
-    boundary.whole = boundary.n_equal == n_equal;
-    return boundary;
+    plk_band above = {.low = nextafterf(value, INFINITY), .high = INFINITY, .value = value};
+    uint32_t n = plk_view_n_equal_kept(s->view, &above, sum_above, s->needed, n_equal);
+    return (plk_boundary){value, n_above, n, n == n_equal};
 }
 
-/* Sorts what is left and adds up. The first value that reaches the mass is found by halving, for
- * each that is not clear costs a pass over blocks. */
+/* Sorts what is left and adds up. */
 static plk_boundary finish(search *s)
 {
     double sums[FEW]; /* down to each value, it included */
@@ -148,22 +142,9 @@ static plk_boundary finish(search *s)
         sum += (double)e[i];
         sums[i] = sum;
     }
-    uint32_t low = 0, high = s->n - 1; /* the last value reaches the mass, if any does */
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2, last = middle;
-        while (last + 1 < s->n && s->values[last + 1] == s->values[middle])
-            last++;
-        if (reaches(s, s->values[middle], sums[last]))
-            high = middle;
-        else
-            low = last + 1;
-    }
-    uint32_t first = low, end = low + 1;
-    while (first > 0 && s->values[first - 1] == s->values[low])
-        first--;
-    while (end < s->n && s->values[end] == s->values[low])
-        end++;
-    return end_at(s, s->values[low], s->n_above + first, end - first);
+    plk_equal_values last = plk_find_reaching(s->values, sums, s->n, reaches, s);
+    return end_at(s, s->values[last.first], s->n_above + last.first,
+                  last.first > 0 ? sums[last.first - 1] : s->sum_above, last.end - last.first);
 }
 
 plk_boundary plk_find_boundary(const plk_view *view, float *values, uint32_t n, double sum,
@@ -177,7 +158,7 @@ plk_boundary plk_find_boundary(const plk_view *view, float *values, uint32_t n, 
         float pivot =
             mislead ? halving_pivot(&s) : sampled_pivot(&s, round % 2 ? high_aim : low_aim);
         if (!split(&s, pivot) && mislead)
-            return end_at(&s, s.values[0], s.n_above, s.n);
+            return end_at(&s, s.values[0], s.n_above, s.sum_above, s.n);
         mislead = s.n > before - before / 4;
     }
     return finish(&s);

@@ -91,11 +91,35 @@ plk_mass plk_mass_above(double p, plk_mass total);
 uint32_t plk_mass_n_equal(plk_mass before, plk_mass each, plk_mass needed, uint32_t n_equal);
 
 /*
- * Whether a sum of exponentials in double tells on which side of the one needed the mass is, of a
- * view of n_blocks. Both are sums of the same exponentials, each with a relative error of
- * 2 * 2^-24, and the mass is rounded by 2^-40 per block.
+ * Whether a sum of exponentials in double tells on which side of the one needed the mass is. Both
+ * are sums of the same exponentials, each with a relative error of 2 * 2^-24, and the mass is
+ * rounded by 2^-40 per block. One 2^-24 more covers the additions in double.
  */
-bool plk_mass_is_clear(double sum, plk_mass needed, uint32_t n_blocks);
+bool plk_mass_is_clear(const plk_view *view, double sum, plk_mass needed);
+
+/* The end of a prefix that consists of the tokens with low <= stored logit < high and of the first
+ * n_equal with the stored logit value, which is not in this range. */
+typedef struct plk_band {
+    float low, high, value;
+    uint32_t n_equal;
+} plk_band;
+
+/* How many of the n_equal tokens with the value of the band belong to the prefix with the mass
+ * needed, at least 1. sum: of the exponentials in the band's range, which usually tell; else their
+ * mass is computed. */
+uint32_t plk_view_n_equal_kept(const plk_view *view, const plk_band *band, double sum,
+                               plk_mass needed, uint32_t n_equal);
+
+/* The places first <= i < end of n >= 1 sorted values that equal the first value that reaches the
+ * mass, or the last one. sums[i]: what reaches() is given for a value whose last place is i. It is
+ * asked by halving, because an answer may cost a pass over blocks. */
+typedef struct plk_equal_values {
+    uint32_t first, end;
+} plk_equal_values;
+
+plk_equal_values plk_find_reaching(const float *values, const double *sums, uint32_t n,
+                                   bool (*reaches)(const void *search, float value, double sum),
+                                   const void *search);
 
 /* Over how many blocks the mass of the row is added up. */
 static inline uint32_t plk_view_n_summed(const plk_view *view)

@@ -15,6 +15,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 /* Lists the blocks of a dense view whose maximum lies in [low, high); returns how many. */
 static uint32_t list_blocks(const plk_view *view, float low, float high)
@@ -41,14 +42,14 @@ static plk_mass mass_in(const plk_view *view, const float *x, uint32_t n_blocks,
 {
     if (high == INFINITY)
         return plk_view_mass_of(view, x, n_blocks, low);
+    float below[PLK_RUN_BLOCKS * PLK_BLOCK];
     plk_mass mass = 0;
-    for (uint32_t b = 0; b < n_blocks; b++) {
-        float below[PLK_BLOCK];
-        for (size_t i = 0; i < PLK_BLOCK; i++) {
-            float value = plk_float_at(x, (size_t)b * PLK_BLOCK + i);
-            below[i] = value < high ? value : -INFINITY;
-        }
-        mass += plk_view_mass_of(view, below, 1, low);
+    for (uint32_t b = 0, n; b < n_blocks; b += n) {
+        n = n_blocks - b < PLK_RUN_BLOCKS ? n_blocks - b : PLK_RUN_BLOCKS;
+        memcpy(below, x + (size_t)b * PLK_BLOCK, n * PLK_BLOCK * sizeof *below);
+        for (uint32_t i = 0; i < n * PLK_BLOCK; i++) /* vectorised by the compiler */
+            below[i] = below[i] < high ? below[i] : -INFINITY;
+        mass += plk_view_mass_of(view, below, n, low);
     }
     return mass;
 }
@@ -140,8 +141,54 @@ uint32_t plk_mass_n_equal(plk_mass before, plk_mass each, plk_mass needed, uint3
     return (uint32_t)((rest + each - 1) / each);
 }
 
-bool plk_mass_is_clear(double sum, plk_mass needed, uint32_t n_blocks)
+/* What a sum of exponentials in double can differ from the mass of their tokens by. */
+static double sum_error(const plk_view *view, double sum)
+{
+    return 0x5p-24 * sum + 0x1p-40 * (double)plk_view_n_summed(view);
+}
+
+bool plk_mass_is_clear(const plk_view *view, double sum, plk_mass needed)
 {
     double limit = plk_mass_value(needed);
-    return fabs(sum - limit) > plk_mass_margin * limit + 0x1p-40 * (double)n_blocks;
+    return fabs(sum - limit) > sum_error(view, fmax(sum, limit));
+}
+
+plk_equal_values plk_find_reaching(const float *values, const double *sums, uint32_t n,
+                                   bool (*reaches)(const void *search, float value, double sum),
+                                   const void *search)
+{
+    uint32_t low = 0, high = n - 1;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2, last = middle;
+        while (last + 1 < n && values[last + 1] == values[middle])
+            last++;
+        if (reaches(search, values[middle], sums[last]))
+            high = middle;
+        else
+            low = last + 1;
+    }
+    plk_equal_values found = {low, low + 1};
+    while (found.first > 0 && values[found.first - 1] == values[low])
+        found.first--;
+    while (found.end < n && values[found.end] == values[low])
+        found.end++;
+    return found;
+}
+
+uint32_t plk_view_n_equal_kept(const plk_view *view, const plk_band *before, double sum,
+                               plk_mass needed, uint32_t n_equal)
+{
+    if (n_equal == 1)
+        return 1;
+    plk_mass each = plk_view_mass_of_one(view, before->value);
+    if (sum == 0.0)
+        return plk_mass_n_equal(0, each, needed, n_equal);
+    double error = sum_error(view, sum);
+    plk_mass least = (plk_mass)(fmax(sum - error, 0.0) * 0x1p39);
+    plk_mass most = (plk_mass)((sum + error) * 0x1p39) + 1;
+    uint32_t n = plk_mass_n_equal(least, each, needed, n_equal);
+    if (n == plk_mass_n_equal(most, each, needed, n_equal))
+        return n;
+    return plk_mass_n_equal(plk_view_mass_between(view, before->low, before->high), each, needed,
+                            n_equal);
 }

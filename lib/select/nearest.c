@@ -41,12 +41,6 @@ typedef struct search {
     double inside; /* measure of what is settled to be in the prefix: a sum or a number */
 } search;
 
-/* The prefix as floats: low <= x < high, and the first n_equal tokens with x = value. */
-typedef struct band {
-    float low, high, value;
-    uint32_t n_equal;
-} band;
-
 /* Signed distance of a stored logit from the center. */
 static double offset_of(const search *s, float x)
 {
@@ -94,14 +88,22 @@ static double measure(const search *s, const float *values, uint32_t n)
     return plk_view_sum_of(s->view, values, (n + PLK_BLOCK - 1) / PLK_BLOCK);
 }
 
+/* Whether a measure tells if its tokens have the mass; and what it tells. */
+static bool is_clear(const search *s, double sum)
+{
+    return s->by_count || plk_mass_is_clear(s->view, sum, s->needed);
+}
+
+static bool is_enough(const search *s, double sum)
+{
+    return s->by_count ? sum >= (double)s->needed : sum > plk_mass_value(s->needed);
+}
+
 /* Whether the tokens with low <= x < high have the mass; sum: their measure. */
 static bool reaches(const search *s, float low, float high, double sum)
 {
-    if (s->by_count)
-        return sum >= (double)s->needed;
-    if (plk_mass_is_clear(sum, s->needed, plk_view_n_summed(s->view)))
-        return sum > plk_mass_value(s->needed);
-    return plk_view_mass_between(s->view, low, high) >= s->needed;
+    return is_clear(s, sum) ? is_enough(s, sum)
+                            : plk_view_mass_between(s->view, low, high) >= s->needed;
 }
 
 /* Appends to the n values of spare the values in question with low <= x < high. */
@@ -174,10 +176,10 @@ static void sort_values(const search *s)
 }
 
 /* What comes before a value in the order. */
-static band band_before(const search *s, float value)
+static plk_band band_before(const search *s, float value)
 {
     double offset = offset_of(s, value);
-    band b = {.value = value};
+    plk_band b = {.value = value};
     bool above = offset >= 0.0;
     b.low = above ? first_float(s, -offset, true) : nextafterf(value, INFINITY);
     b.high = above ? value : first_float(s, -offset, true);
@@ -185,30 +187,29 @@ static band band_before(const search *s, float value)
 }
 
 /* Whether what comes before a value in the order and all tokens with this value have the mass. */
-static bool reaches_with(const search *s, float value, double sum)
+static bool reaches_with(const void *context, float value, double sum)
 {
-    band b = band_before(s, value);
+    const search *s = context;
+    if (is_clear(s, sum))
+        return is_enough(s, sum);
+    plk_band b = band_before(s, value);
     bool above = b.high == value;
     return reaches(s, above ? b.low : value, above ? nextafterf(value, INFINITY) : b.high, sum);
 }
 
 /* The prefix ends among the n_equal tokens with this value. */
-static band end_at(const search *s, float value, uint32_t n_equal)
+static plk_band end_at(const search *s, float value, uint32_t n_equal)
 {
-    band b = band_before(s, value);
+    plk_band b = band_before(s, value);
     if (s->by_count)
         b.n_equal = plk_mass_n_equal((plk_mass)s->inside, 1, s->needed, n_equal);
-    else if (n_equal == 1)
-        b.n_equal = 1;
     else
-        b.n_equal = plk_mass_n_equal(plk_view_mass_between(s->view, b.low, b.high),
-                                     plk_view_mass_of_one(s->view, value), s->needed, n_equal);
+        b.n_equal = plk_view_n_equal_kept(s->view, &b, s->inside, s->needed, n_equal);
     return b;
 }
 
-/* Sorts what is left and adds up. The first value that reaches the mass is found by halving, for
- * each that is not clear costs a pass over blocks. */
-static band finish_few(search *s)
+/* Sorts what is left and adds up. */
+static plk_band finish_few(search *s)
 {
     double sums[FEW]; /* through each value */
     float e[PLK_BLOCK];
@@ -220,27 +221,13 @@ static band finish_few(search *s)
         sum += s->by_count ? 1.0 : (double)e[i];
         sums[i] = sum;
     }
-    uint32_t low = 0, high = s->n - 1; /* the last value reaches the mass */
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2, last = middle;
-        while (last + 1 < s->n && s->values[last + 1] == s->values[middle])
-            last++;
-        if (reaches_with(s, s->values[middle], sums[last]))
-            high = middle;
-        else
-            low = last + 1;
-    }
-    uint32_t first = low, end = low + 1;
-    while (first > 0 && s->values[first - 1] == s->values[low])
-        first--;
-    while (end < s->n && s->values[end] == s->values[low])
-        end++;
-    s->inside = first > 0 ? sums[first - 1] : s->inside;
-    return end_at(s, s->values[low], end - first);
+    plk_equal_values last = plk_find_reaching(s->values, sums, s->n, reaches_with, s);
+    s->inside = last.first > 0 ? sums[last.first - 1] : s->inside;
+    return end_at(s, s->values[last.first], last.end - last.first);
 }
 
 /* All distances are equal: at most a few different values. Walks through them in their order. */
-static band finish_equal(search *s)
+static plk_band finish_equal(search *s)
 {
     for (;;) {
         float value = s->values[0];
@@ -263,7 +250,7 @@ static band finish_equal(search *s)
     }
 }
 
-static band find_last(search *s)
+static plk_band find_last(search *s)
 {
     bool mislead = false;
     while (s->n > FEW) {
@@ -276,12 +263,12 @@ static band find_last(search *s)
     return finish_few(s);
 }
 
-static bool in_band(const band *b, float value, uint32_t n_equal)
+static bool in_band(const plk_band *b, float value, uint32_t n_equal)
 {
     return (value >= b->low && value < b->high) || (value == b->value && n_equal < b->n_equal);
 }
 
-static uint32_t count_band(const search *s, uint32_t n, const band *b)
+static uint32_t count_band(const search *s, uint32_t n, const plk_band *b)
 {
     const float *values = s->view->scratch->values;
     uint32_t kept = 0, n_equal = 0;
@@ -292,7 +279,7 @@ static uint32_t count_band(const search *s, uint32_t n, const band *b)
     return kept;
 }
 
-static void keep_band(plk_view *view, uint32_t n, const band *b)
+static void keep_band(plk_view *view, uint32_t n, const plk_band *b)
 {
     plk_scratch *w = view->scratch;
     uint32_t kept = 0, n_equal = 0;
@@ -359,7 +346,7 @@ static uint32_t gather(const search *s, double rest)
 }
 
 /* Finds the end of the prefix. The first *n candidates then hold all of it. */
-static band find(search *s, double rest, uint32_t *n)
+static plk_band find(search *s, double rest, uint32_t *n)
 {
     const plk_view *view = s->view;
     plk_scratch *w = view->scratch;
@@ -380,7 +367,7 @@ void plk_view_keep_nearest(plk_view *view, double center, plk_mass mass, double 
         return;
     uint32_t n;
     search by_mass = {.view = view, .center = center, .needed = needed};
-    band prefix = find(&by_mass, plk_mass_value(mass - needed), &n);
+    plk_band prefix = find(&by_mass, plk_mass_value(mass - needed), &n);
     if (min_keep > 1 && count_band(&by_mass, n, &prefix) < min_keep) {
         search by_count = {.view = view, .center = center, .by_count = true, .needed = min_keep};
         prefix = find(&by_count, 0.0, &n);

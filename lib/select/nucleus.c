@@ -78,7 +78,7 @@ static bool gather_from(const plk_view *view, float threshold, plk_mass needed, 
     for (uint32_t i = *n; i % PLK_BLOCK != 0; i++)
         values[i] = -INFINITY;
     *sum = plk_view_sum_of(view, values, (*n + PLK_BLOCK - 1) / PLK_BLOCK);
-    if (plk_mass_is_clear(*sum, needed, plk_view_n_summed(view)))
+    if (plk_mass_is_clear(view, *sum, needed))
         return *sum > plk_mass_value(needed);
     return plk_view_mass_between(view, threshold, INFINITY) >= needed;
 }
