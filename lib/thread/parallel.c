@@ -10,9 +10,9 @@
 #include "thread/thread.h"
 
 #include "base/error.h"
+#include "base/platform.h"
 #include "simd/fp_state.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 typedef struct job {
@@ -21,7 +21,7 @@ typedef struct job {
     size_t n_items;
     _Atomic size_t next;
     atomic_bool has_failed;
-    pthread_mutex_t mutex; /* of what follows */
+    plk_mutex mutex; /* of what follows */
     pluck_status status;
     size_t failed_item;
     pluck_error err;
@@ -30,13 +30,13 @@ typedef struct job {
 static void record_failure(job *j, size_t item, pluck_status status, const pluck_error *err)
 {
     atomic_store(&j->has_failed, true);
-    pthread_mutex_lock(&j->mutex);
+    plk_mutex_lock(&j->mutex);
     if (item < j->failed_item) {
         j->failed_item = item;
         j->status = status;
         j->err = *err;
     }
-    pthread_mutex_unlock(&j->mutex);
+    plk_mutex_unlock(&j->mutex);
 }
 
 static void do_share(void *data, uint32_t worker, size_t share)
@@ -61,14 +61,14 @@ pluck_status plk_parallel_run(const pluck_parallel *parallel, uint32_t n_threads
                               pluck_error *err)
 {
     job j = {.one = one, .context = context, .n_items = n_items, .failed_item = n_items};
-    pthread_mutex_init(&j.mutex, NULL);
+    plk_mutex_init(&j.mutex);
     if (parallel) {
         size_t n_shares = n_threads < parallel->n_workers ? n_threads : parallel->n_workers;
         parallel->run(parallel->user, n_items < n_shares ? n_items : n_shares, do_share, &j);
     } else {
         do_share(&j, 0, 0);
     }
-    pthread_mutex_destroy(&j.mutex);
+    plk_mutex_destroy(&j.mutex);
     if (failed_item)
         *failed_item = j.failed_item;
     return j.status == PLUCK_OK ? PLUCK_OK : plk_fail(err, j.status, "%s", j.err.message);
