@@ -3,6 +3,7 @@
 #include "output.h"
 
 #include "base/alloc.h"
+#include "base/platform.h"
 #include "base/text.h"
 
 #include <stdarg.h>
@@ -68,6 +69,13 @@ int complain(int code, const char *format, ...)
     say_values(true, beginning, format, values);
     va_end(values);
     return code;
+}
+
+int complain_system(const char *name, const char *what, int code)
+{
+    char reason[128];
+    plk_system_message(code, reason, sizeof reason);
+    return complain(EXIT_SYSTEM, "%s: %s%s%s", name, what ? what : "", what ? ": " : "", reason);
 }
 
 int complain_memory(void)

@@ -51,6 +51,9 @@ bool message_is_quiet(void);
  * it. */
 int complain(int code, const char *format, ...) PLK_PRINTF(2, 3);
 
+/* complain() of "name: what: ", or "name: " if what is NULL, and what the system says. */
+int complain_system(const char *name, const char *what, int code);
+
 /* complain() about memory. */
 int complain_memory(void);
 

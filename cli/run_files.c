@@ -1,18 +1,15 @@
 /*
- * Two paths are the same file if device and inode are equal, or, of files that are not there yet,
- * the directory and the name. Terminals, /dev/null and other character devices, and sockets, hold
- * nothing that could be lost: they may be named more than once.
+ * Two paths are the same file if the system says so, or, of files that are not there yet, if the
+ * directory and the name are equal. Terminals, /dev/null and other character devices, and sockets,
+ * hold nothing that could be lost: they may be named more than once.
  */
 #include "run_files.h"
 
 #include "base/alloc.h"
 #include "file/file.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 typedef struct written {
     const char *path;
@@ -43,9 +40,9 @@ static const char *value_of(const call *c, const flag *f)
     return *(const char *const *)(const void *)((const char *)c + f->at);
 }
 
-static bool holds_something(const struct stat *info)
+static bool holds_something(const plk_file_info *info)
 {
-    return !S_ISCHR(info->st_mode) && !S_ISSOCK(info->st_mode);
+    return info->kind != PLK_FILE_CHARACTERS && info->kind != PLK_FILE_SOCKET;
 }
 
 static int refuse_directory(const written *w)
@@ -54,12 +51,11 @@ static int refuse_directory(const written *w)
     char kept = *end;
     *end = '\0';
     const char *directory = w->place.directory_bytes > 0 ? w->place.target : ".";
-    bool is_writable = faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) == 0;
-    int error_number = errno;
+    int error_code = plk_path_check_writable(directory, true);
     *end = kept;
-    return is_writable ? EXIT_DONE
-                       : complain(EXIT_SYSTEM, "%s: a file next to it cannot be created: %s",
-                                  w->path, strerror(error_number));
+    return error_code == 0
+               ? EXIT_DONE
+               : complain_system(w->path, "a file next to it cannot be created", error_code);
 }
 
 static int add_output(run_files *files, const char *path)
@@ -111,13 +107,13 @@ static int collect(run_files *files, const char *more)
 static int refuse_stream(const written *w)
 {
     static const char *const names[] = {"input", "output", "error"};
-    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-        struct stat info;
-        bool may_be = w->place.kind == PLK_PLACE_DESCRIPTOR && fd != STDIN_FILENO;
-        if (may_be || fstat(fd, &info) != 0 || !holds_something(&info) ||
+    for (int fd = PLK_STDIN; fd <= PLK_STDERR; fd++) {
+        plk_file_info info;
+        bool may_be = w->place.kind == PLK_PLACE_DESCRIPTOR && fd != PLK_STDIN;
+        if (may_be || plk_descriptor_info(fd, &info) != 0 || !holds_something(&info) ||
             !plk_place_is_file(&w->place, &info))
             continue;
-        if (fd == STDOUT_FILENO)
+        if (fd == PLK_STDOUT)
             return complain(EXIT_USAGE, "%s: is standard output too; - writes there", w->path);
         return complain(EXIT_USAGE, "%s: is standard %s too; write to another file", w->path,
                         names[fd]);
@@ -128,8 +124,8 @@ static int refuse_stream(const written *w)
 static int refuse_input(const run_files *files, const written *w)
 {
     for (size_t i = 0; i < files->n_inputs; i++) {
-        struct stat info;
-        if (stat(files->inputs[i], &info) == 0 && holds_something(&info) &&
+        plk_file_info info;
+        if (plk_path_info(files->inputs[i], &info) == 0 && holds_something(&info) &&
             plk_place_is_file(&w->place, &info))
             return complain(EXIT_USAGE, "%s: is an input file too; write to another file", w->path);
     }
@@ -159,18 +155,19 @@ static int refuse_output(const run_files *files, size_t index)
  * comes too late. */
 static int refuse_streams(const run_files *files)
 {
-    struct stat input, stream;
-    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
-        if (fstat(fd, &stream) != 0 || !holds_something(&stream))
+    plk_file_info input, stream;
+    for (int fd = PLK_STDOUT; fd <= PLK_STDERR; fd++) {
+        if (plk_descriptor_info(fd, &stream) != 0 || !holds_something(&stream))
             continue;
         for (size_t i = 0; i <= files->n_inputs; i++) {
             bool is_stdin = i == files->n_inputs;
             const char *name = is_stdin ? "standard input" : files->inputs[i];
-            if ((is_stdin ? fstat(STDIN_FILENO, &input) : stat(name, &input)) != 0 ||
-                input.st_dev != stream.st_dev || input.st_ino != stream.st_ino)
+            if ((is_stdin ? plk_descriptor_info(PLK_STDIN, &input) : plk_path_info(name, &input)) !=
+                    0 ||
+                !plk_file_is_same(&input, &stream))
                 continue;
             /* A message would be written into the input. */
-            if (fd == STDERR_FILENO)
+            if (fd == PLK_STDERR)
                 return EXIT_USAGE;
             return complain(EXIT_USAGE,
                             "standard output: is the input %s too; write to another file", name);
@@ -210,7 +207,7 @@ static bool is_standard_output(const char *path)
     if (plk_place_find(&place, path, &allocator, NULL) != PLUCK_OK)
         return false;
     plk_place_free(&place);
-    return place.kind == PLK_PLACE_DESCRIPTOR && place.descriptor == STDOUT_FILENO;
+    return place.kind == PLK_PLACE_DESCRIPTOR && place.descriptor == PLK_STDOUT;
 }
 
 int run_files_open_results(output *out, const call *c)

@@ -8,10 +8,11 @@
 #ifndef PLK_FILE_H
 #define PLK_FILE_H
 
+#include "base/platform_file.h"
+
 #include <pluck/base.h>
 
 #include <stdatomic.h>
-#include <sys/stat.h>
 
 /* A mapped file is read in steps. Those that were read last stay in memory. */
 enum { PLK_SOURCE_STEP_BYTES = 1 << 20, PLK_SOURCE_N_STEPS = 32 };
@@ -32,7 +33,7 @@ typedef struct plk_source {
     const uint8_t *bytes; /* the content; NULL: a stream from fd */
     uint64_t size_bytes;  /* UINT64_MAX: a stream */
     bool streamed;
-    bool mapped; /* bytes is a mapping of a file, not memory of the caller */
+    plk_map map; /* of a file that is mapped: bytes */
     int fd;      /* of a stream; -1: none */
     bool owns_fd;
 
@@ -134,8 +135,8 @@ typedef struct plk_place {
     plk_place_kind kind;
     int descriptor; /* PLK_PLACE_DESCRIPTOR */
     bool exists;
-    struct stat info; /* of what exists; else of the directory in which the file would be made */
-    char *target;     /* PLK_PLACE_FILE: the path behind all links */
+    plk_file_info info; /* of what exists; else of the directory in which the file would be made */
+    char *target;       /* PLK_PLACE_FILE: the path behind all links */
     size_t directory_bytes; /* of target, its last slash included; 0: the working directory */
     pluck_allocator allocator;
 } plk_place;
@@ -151,7 +152,7 @@ void plk_place_free(plk_place *place);
 bool plk_place_is_same(const plk_place *a, const plk_place *b);
 
 /* Whether what exists there is the file that info describes. */
-bool plk_place_is_file(const plk_place *place, const struct stat *info);
+bool plk_place_is_file(const plk_place *place, const plk_file_info *info);
 
 /* PLUCK_ERR_IO with "name: what: ", or "name: " if what is NULL, and the reason of the system. */
 pluck_status plk_fail_system(const char *name, const char *what, int error_number,

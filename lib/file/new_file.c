@@ -1,23 +1,18 @@
 /*
  * The new file is written as ".NAME.RANDOM" in the directory of the old one, and is complete, and
- * on the disk, before rename() puts it in the place of the old one in one step; then the directory
- * is written to the disk, or a crash could undo the renaming. The kernel applies the umask to 0666:
- * asking for the umask would mean changing it for other threads. The name needs no good random
- * numbers, because O_EXCL refuses a name that exists.
+ * on the disk, before it is put in the place of the old one in one step; then the directory is
+ * written to the disk, or a crash could undo the renaming. The name needs no good random numbers,
+ * because plk_file_create() refuses a name that exists.
  */
 #include "file/file.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/platform.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 enum { BUFFER_BYTES = 1 << 16, MAX_ATTEMPTS = 100, MAX_NAME_BYTES = 200, ENDING_BYTES = 16 };
 
@@ -29,67 +24,42 @@ static pluck_status fail_system(plk_new_file *file, const char *what, int error_
                            error_number, err);
 }
 
-/* Mixes the bits of x so that close numbers give unlike ones (the finaliser of SplitMix64). */
-static uint64_t mix(uint64_t x)
+static void make_name(plk_new_file *file, size_t size, uint32_t attempt)
 {
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
-}
-
-static void make_name(plk_new_file *file, size_t size, uint64_t attempt)
-{
-    struct timespec now = {0};
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    uint64_t number = mix((uint64_t)now.tv_sec ^ mix((uint64_t)now.tv_nsec));
-    number = mix(number ^ (uint64_t)getpid()) ^ mix((uint64_t)(uintptr_t)file) ^ attempt;
     const plk_place *place = &file->place;
+    const char *name = place->target + place->directory_bytes;
+    size_t n = strlen(name);
+    uint32_t number = 0;
+    /* A system that gives no random bytes gives others the number of the process at least. */
+    if (plk_random_bytes(&number, sizeof number) != 0)
+        number = ((uint32_t)plk_process_id() << 8) + attempt;
+    if (n > MAX_NAME_BYTES)
+        for (n = MAX_NAME_BYTES; n > 0 && ((unsigned char)name[n] & 0xC0u) == 0x80u;)
+            n--;
     (void)snprintf(file->temporary, size, "%.*s.%.*s.%08x", (int)place->directory_bytes,
-                   place->target, MAX_NAME_BYTES, place->target + place->directory_bytes,
-                   (unsigned)(mix(number) & 0xffffffffu));
-}
-
-/* A file whose old one keeps its mode is made with no more rights than that, and gets the rest when
- * it has its owner. */
-static pluck_status keep_mode(plk_new_file *file, pluck_error *err)
-{
-    const struct stat *old = &file->place.info;
-    struct stat made;
-    if (!file->place.exists)
-        return PLUCK_OK;
-    if (fstat(file->fd, &made) != 0)
-        return fail_system(file, "cannot be created", errno, err);
-    /* Only root can give a file away; for others the new file is theirs. */
-    if ((made.st_uid != old->st_uid || made.st_gid != old->st_gid) &&
-        fchown(file->fd, old->st_uid, old->st_gid) != 0 && errno != EPERM && errno != EINVAL)
-        return fail_system(file, "its owner cannot be kept", errno, err);
-    /* A file system without permissions refuses, which does no harm. */
-    if (((made.st_mode ^ old->st_mode) & 0777) != 0 && fchmod(file->fd, old->st_mode & 0777) != 0 &&
-        errno != EPERM && errno != EINVAL && errno != ENOTSUP && errno != ENOSYS)
-        return fail_system(file, "its mode cannot be kept", errno, err);
-    return PLUCK_OK;
+                   place->target, (int)n, name, (unsigned)number);
 }
 
 static pluck_status create_beside(plk_new_file *file, pluck_error *err)
 {
-    mode_t mode = file->place.exists ? file->place.info.st_mode & 0777 : 0666;
+    const plk_file_info *old = file->place.exists ? &file->place.info : NULL;
+    const char *what = "a file next to it cannot be created";
     size_t size = strlen(file->place.target) + ENDING_BYTES;
+    int code = EEXIST;
     file->temporary = plk_alloc(&file->allocator, size, 1);
     if (!file->temporary)
         return plk_fail_nomem(err, size);
-    for (uint64_t i = 0; file->fd < 0 && i < MAX_ATTEMPTS; i++) {
+    for (uint32_t i = 0; code == EEXIST && i < MAX_ATTEMPTS; i++) {
         make_name(file, size, i);
-        file->fd =
-            open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
-        if (file->fd < 0 && errno != EEXIST && errno != EINTR)
-            break;
+        code = plk_file_create(file->temporary, old, &file->fd);
     }
-    if (file->fd >= 0)
-        return keep_mode(file, err);
-    int error_number = errno;
-    plk_free(&file->allocator, file->temporary);
-    file->temporary = NULL;
-    return fail_system(file, "a file next to it cannot be created", error_number, err);
+    if (code != 0) {
+        plk_free(&file->allocator, file->temporary);
+        file->temporary = NULL;
+    } else if (old) {
+        code = plk_file_keep_rights(file->fd, old, &what);
+    }
+    return code == 0 ? PLUCK_OK : fail_system(file, what, code, err);
 }
 
 static pluck_status open_place(plk_new_file *file, pluck_error *err)
@@ -97,13 +67,10 @@ static pluck_status open_place(plk_new_file *file, pluck_error *err)
     if (file->place.kind == PLK_PLACE_FILE)
         return create_beside(file, err);
     /* A copy: closing it tells what the disk says at the end, and leaves the descriptor open. */
-    if (file->place.kind == PLK_PLACE_DESCRIPTOR)
-        file->fd = fcntl(file->place.descriptor, F_DUPFD_CLOEXEC, 0);
-    else
-        do
-            file->fd = open(file->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-        while (file->fd < 0 && errno == EINTR);
-    return file->fd >= 0 ? PLUCK_OK : fail_system(file, NULL, errno, err);
+    int code = file->place.kind == PLK_PLACE_DESCRIPTOR
+                   ? plk_file_duplicate(file->place.descriptor, &file->fd)
+                   : plk_file_open(file->path, PLK_OPEN_WRITE, &file->fd);
+    return code == 0 ? PLUCK_OK : fail_system(file, NULL, code, err);
 }
 
 static pluck_status begin(plk_new_file *file, const char *path, const pluck_allocator *allocator,
@@ -147,39 +114,20 @@ pluck_status plk_new_file_join(plk_new_file *file, const char *path, const char 
     file->is_joined = true;
     file->place = (plk_place){.kind = PLK_PLACE_FILE, .allocator = *allocator};
     if (status == PLUCK_OK) {
-        file->fd = open(temporary, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-        if (file->fd < 0)
-            status = fail_system(file, "its unfinished file cannot be opened", errno, err);
+        int code = plk_file_open(temporary, PLK_OPEN_WRITE_NO_LINK, &file->fd);
+        if (code != 0)
+            status = fail_system(file, "its unfinished file cannot be opened", code, err);
     }
     if (status != PLUCK_OK)
         plk_new_file_close(file);
     return status;
 }
 
-/* What a full pipe that does not block says is waited out. */
-static bool can_go_on(int fd)
-{
-    if (errno == EAGAIN || errno == EWOULDBLOCK) {
-        struct pollfd writable = {.fd = fd, .events = POLLOUT};
-        return poll(&writable, 1, -1) >= 0 || errno == EINTR;
-    }
-    return errno == EINTR;
-}
-
-static pluck_status write_all(plk_new_file *file, const uint8_t *bytes, size_t size_bytes,
+static pluck_status write_all(plk_new_file *file, const void *bytes, size_t size_bytes,
                               pluck_error *err)
 {
-    size_t most = (size_t)1 << 30;
-    while (size_bytes > 0) {
-        ssize_t n = write(file->fd, bytes, size_bytes < most ? size_bytes : most);
-        if (n < 0 && can_go_on(file->fd))
-            continue;
-        if (n <= 0)
-            return fail_system(file, NULL, n < 0 ? errno : ENOSPC, err);
-        bytes += n;
-        size_bytes -= (size_t)n;
-    }
-    return PLUCK_OK;
+    int code = plk_file_write(file->fd, bytes, size_bytes);
+    return code == 0 ? PLUCK_OK : fail_system(file, NULL, code, err);
 }
 
 pluck_status plk_new_file_flush(plk_new_file *file, pluck_error *err)
@@ -208,9 +156,8 @@ pluck_status plk_new_file_write(plk_new_file *file, const void *bytes, size_t si
 pluck_status plk_new_file_seek(plk_new_file *file, uint64_t offset_bytes, pluck_error *err)
 {
     pluck_status status = plk_new_file_flush(file, err);
-    if (status == PLUCK_OK && lseek(file->fd, (off_t)offset_bytes, SEEK_SET) < 0)
-        status = fail_system(file, NULL, errno, err);
-    return status;
+    int code = status == PLUCK_OK ? plk_file_seek(file->fd, offset_bytes) : 0;
+    return code == 0 ? status : fail_system(file, NULL, code, err);
 }
 
 pluck_status plk_new_file_rewrite(plk_new_file *file, const void *bytes, size_t size_bytes,
@@ -218,15 +165,6 @@ pluck_status plk_new_file_rewrite(plk_new_file *file, const void *bytes, size_t 
 {
     pluck_status status = plk_new_file_seek(file, 0, err);
     return status == PLUCK_OK ? write_all(file, bytes, size_bytes, err) : status;
-}
-
-static int write_to_disk(int fd)
-{
-    int result = -1;
-    do
-        result = fsync(fd);
-    while (result != 0 && errno == EINTR);
-    return result;
 }
 
 pluck_status plk_new_file_complete(plk_new_file *file, pluck_error *err)
@@ -238,31 +176,11 @@ pluck_status plk_new_file_complete(plk_new_file *file, pluck_error *err)
         return PLUCK_OK;
     pluck_status status = plk_new_file_flush(file, err);
     bool is_file = file->temporary || file->is_joined;
-    if (status == PLUCK_OK && is_file && write_to_disk(file->fd) != 0)
-        status = fail_system(file, NULL, errno, err);
-    /* Some file systems report a full disk only here. The descriptor is gone even after EINTR. */
-    if (close(file->fd) != 0 && errno != EINTR && status == PLUCK_OK)
-        status = fail_system(file, NULL, errno, err);
+    int code = status == PLUCK_OK && is_file ? plk_file_sync(file->fd) : 0;
+    int closed = plk_file_close(file->fd);
     file->fd = -1;
-    return status;
-}
-
-/* Writes the directory of the new name to the disk. One that cannot be opened for reading, and a
- * file system that knows no such thing, are left alone. */
-static pluck_status sync_directory(plk_new_file *file, pluck_error *err)
-{
-    char *directory = file->temporary; /* in the same directory */
-    directory[file->place.directory_bytes] = '\0';
-    int fd = open(*directory != '\0' ? directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return PLUCK_OK;
-    int error_number = write_to_disk(fd) != 0 ? errno : 0;
-    (void)close(fd);
-    if (error_number == 0 || error_number == EINVAL || error_number == ENOTSUP ||
-        error_number == EROFS)
-        return PLUCK_OK;
-    return fail_system(file, "is complete, but its directory cannot be written to the disk",
-                       error_number, err);
+    code = code != 0 ? code : closed;
+    return status != PLUCK_OK || code == 0 ? status : fail_system(file, NULL, code, err);
 }
 
 pluck_status plk_new_file_finish(plk_new_file *file, pluck_error *err)
@@ -270,12 +188,18 @@ pluck_status plk_new_file_finish(plk_new_file *file, pluck_error *err)
     pluck_status status = plk_new_file_complete(file, err);
     if (status != PLUCK_OK || !file->temporary)
         return status;
-    if (rename(file->temporary, file->place.target) != 0)
-        return fail_system(file, "cannot be replaced", errno, err);
-    status = sync_directory(file, err);
+    int code = plk_file_replace(file->temporary, file->place.target);
+    if (code != 0)
+        return fail_system(file, "cannot be replaced", code, err);
+    /* The unfinished file was in the same directory, and is no longer needed as a path. */
+    file->temporary[file->place.directory_bytes] = '\0';
+    code = plk_directory_sync(file->temporary);
     plk_free(&file->allocator, file->temporary);
     file->temporary = NULL;
-    return status;
+    return code == 0
+               ? PLUCK_OK
+               : fail_system(file, "is complete, but its directory cannot be written to the disk",
+                             code, err);
 }
 
 bool plk_new_file_is_finished(const plk_new_file *file)
@@ -286,9 +210,9 @@ bool plk_new_file_is_finished(const plk_new_file *file)
 void plk_new_file_close(plk_new_file *file)
 {
     if (file->fd >= 0)
-        (void)close(file->fd);
+        (void)plk_file_close(file->fd);
     if (file->temporary)
-        (void)unlink(file->temporary);
+        (void)plk_file_remove(file->temporary);
     plk_free(&file->allocator, file->temporary);
     plk_free(&file->allocator, file->buffer);
     plk_place_free(&file->place);
@@ -302,13 +226,12 @@ void plk_new_file_close(plk_new_file *file)
  * behind it, would lose the offset and the append mode that whoever opened it has chosen.
  */
 
-enum { MAX_LINKS = 40, LINK_BYTES = 4096, MAX_DESCRIPTOR = 1 << 20 };
+enum { MAX_LINKS = 40, LINK_BYTES = 4096 };
 
 pluck_status plk_fail_system(const char *name, const char *what, int error_number, pluck_error *err)
 {
     char reason[128];
-    if (strerror_r(error_number, reason, sizeof reason) != 0)
-        reason[0] = '\0';
+    plk_system_message(error_number, reason, sizeof reason);
     return plk_fail(err, PLUCK_ERR_IO, "%s: %s%s%s", name, what ? what : "", what ? ": " : "",
                     reason);
 }
@@ -330,54 +253,34 @@ static void take_target(plk_place *place, char *target)
 {
     plk_free(&place->allocator, place->target);
     place->target = target;
-    const char *slash = strrchr(target, '/');
-    place->directory_bytes = slash ? (size_t)(slash - target) + 1 : 0;
+    place->directory_bytes = plk_path_directory_bytes(target);
 }
 
-static int stat_directory(const plk_place *place, struct stat *info)
+/* Of the directory of the target. */
+static int find_directory(const plk_place *place, plk_file_info *info)
 {
     if (place->directory_bytes == 0)
-        return stat(".", info);
+        return plk_path_info(".", info);
     char *end = place->target + place->directory_bytes;
     char kept = *end;
     *end = '\0';
-    int result = stat(place->target, info);
+    int code = plk_path_info(place->target, info);
     *end = kept;
-    return result;
-}
-
-/* A disk may have several nodes. */
-static bool is_same_file(const struct stat *a, const struct stat *b)
-{
-    if (S_ISBLK(a->st_mode) && S_ISBLK(b->st_mode))
-        return a->st_rdev == b->st_rdev;
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
-
-/* The number of the descriptor that the target means, or -1. */
-static int descriptor_of(const plk_place *place)
-{
-    const char *name = place->target + place->directory_bytes;
-    struct stat own, directory;
-    char *end = NULL;
-    if (*name < '0' || *name > '9' || stat("/proc/self/fd", &own) != 0 ||
-        stat_directory(place, &directory) != 0 || !is_same_file(&own, &directory))
-        return -1;
-    long number = strtol(name, &end, 10);
-    return *end == '\0' && number < MAX_DESCRIPTOR ? (int)number : -1;
+    return code;
 }
 
 /* Makes the target what the link at the target says. */
 static pluck_status follow(plk_place *place, const char *path, pluck_error *err)
 {
     char text[LINK_BYTES];
-    ssize_t n = readlink(place->target, text, sizeof text);
-    if (n < 0 || (size_t)n == sizeof text)
-        return plk_fail_system(path, "its link cannot be read", n < 0 ? errno : ENAMETOOLONG, err);
+    size_t n = 0;
+    int code = plk_link_read(place->target, text, sizeof text, &n);
+    if (code != 0)
+        return plk_fail_system(path, "its link cannot be read", code, err);
     size_t kept = n > 0 && text[0] == '/' ? 0 : place->directory_bytes;
-    char *target = join(&place->allocator, place->target, kept, text, (size_t)n);
+    char *target = join(&place->allocator, place->target, kept, text, n);
     if (!target)
-        return plk_fail_nomem(err, kept + (size_t)n + 1);
+        return plk_fail_nomem(err, kept + n + 1);
     take_target(place, target);
     return PLUCK_OK;
 }
@@ -387,36 +290,37 @@ static pluck_status find_descriptor(plk_place *place, const char *path, int numb
 {
     place->kind = PLK_PLACE_DESCRIPTOR;
     place->descriptor = number;
-    place->exists = fstat(number, &place->info) == 0;
-    return place->exists ? PLUCK_OK : plk_fail_system(path, NULL, errno, err);
+    int code = plk_descriptor_info(number, &place->info);
+    place->exists = code == 0;
+    return place->exists ? PLUCK_OK : plk_fail_system(path, NULL, code, err);
 }
 
 /* The target is the end of the links and is not there. */
 static pluck_status find_new(plk_place *place, const char *path, pluck_error *err)
 {
     /* A link of another process's descriptor leads to something without being its path. */
-    if (stat(path, &place->info) == 0 && !S_ISREG(place->info.st_mode)) {
+    if (plk_path_info(path, &place->info) == 0 && place->info.kind != PLK_FILE_REGULAR) {
         place->kind = PLK_PLACE_DEVICE;
         place->exists = true;
         return PLUCK_OK;
     }
+    int code = find_directory(place, &place->info);
     if (place->target[place->directory_bytes] == '\0')
-        return plk_fail_system(path, "cannot be created", *path != '\0' ? EISDIR : ENOENT, err);
-    if (stat_directory(place, &place->info) != 0)
-        return plk_fail_system(path, "cannot be created", errno, err);
-    return PLUCK_OK;
+        code = *path != '\0' ? EISDIR : ENOENT;
+    return code == 0 ? PLUCK_OK : plk_fail_system(path, "cannot be created", code, err);
 }
 
 static pluck_status find(plk_place *place, const char *path, pluck_error *err)
 {
+    int code = 0;
     for (int n_links = 0;; n_links++) {
-        int number = descriptor_of(place);
+        int number = plk_path_descriptor(place->target);
         if (number >= 0)
             return find_descriptor(place, path, number, err);
-        if (lstat(place->target, &place->info) != 0)
-            return errno == ENOENT ? find_new(place, path, err)
-                                   : plk_fail_system(path, NULL, errno, err);
-        if (!S_ISLNK(place->info.st_mode))
+        code = plk_link_info(place->target, &place->info);
+        if (code == ENOENT)
+            return find_new(place, path, err);
+        if (code != 0 || place->info.kind != PLK_FILE_LINK)
             break;
         if (n_links == MAX_LINKS)
             return plk_fail_system(path, NULL, ELOOP, err);
@@ -424,15 +328,15 @@ static pluck_status find(plk_place *place, const char *path, pluck_error *err)
         if (status != PLUCK_OK)
             return status;
     }
-    place->exists = true;
-    if (S_ISDIR(place->info.st_mode))
-        return plk_fail_system(path, NULL, EISDIR, err);
-    if (!S_ISREG(place->info.st_mode))
+    place->exists = code == 0;
+    if (place->info.kind != PLK_FILE_REGULAR)
         place->kind = PLK_PLACE_DEVICE;
     /* Renaming would replace a file that its owner has protected. */
-    else if (faccessat(AT_FDCWD, place->target, W_OK, AT_EACCESS) != 0)
-        return plk_fail_system(path, NULL, errno, err);
-    return PLUCK_OK;
+    else if (code == 0)
+        code = plk_path_check_writable(place->target, false);
+    if (code == 0 && place->info.kind == PLK_FILE_DIRECTORY)
+        code = EISDIR;
+    return code == 0 ? PLUCK_OK : plk_fail_system(path, NULL, code, err);
 }
 
 pluck_status plk_place_find(plk_place *place, const char *path, const pluck_allocator *allocator,
@@ -440,7 +344,7 @@ pluck_status plk_place_find(plk_place *place, const char *path, const pluck_allo
 {
     *place = (plk_place){.kind = PLK_PLACE_FILE, .allocator = *allocator};
     if (strcmp(path, "-") == 0)
-        return find_descriptor(place, "standard output", STDOUT_FILENO, err);
+        return find_descriptor(place, "standard output", PLK_STDOUT, err);
     char *target = join(allocator, NULL, 0, path, strlen(path));
     if (!target)
         return plk_fail_nomem(err, strlen(path) + 1);
@@ -461,12 +365,12 @@ void plk_place_free(plk_place *place)
 
 bool plk_place_is_same(const plk_place *a, const plk_place *b)
 {
-    if (a->exists != b->exists || !is_same_file(&a->info, &b->info))
+    if (a->exists != b->exists || !plk_file_is_same(&a->info, &b->info))
         return false;
     return a->exists || strcmp(a->target + a->directory_bytes, b->target + b->directory_bytes) == 0;
 }
 
-bool plk_place_is_file(const plk_place *place, const struct stat *info)
+bool plk_place_is_file(const plk_place *place, const plk_file_info *info)
 {
-    return place->exists && is_same_file(&place->info, info);
+    return place->exists && plk_file_is_same(&place->info, info);
 }

@@ -2,7 +2,7 @@
  * Mapped files in constant memory. A mapping costs nothing to open, but its pages stay resident
  * once they are read, until the system is short of memory. So the file is seen as steps of 1 MiB,
  * and a ring remembers the 32 steps that were entered last; a step that falls out of the ring is
- * dropped with madvise(MADV_DONTNEED). Dropping is never wrong: the mapping is read-only, so a
+ * dropped. Dropping is never wrong: the mapping is read-only, so a
  * dropped page that is read again comes back from the page cache. That makes the ring safe to share
  * between threads with relaxed atomics: a race costs at most a page fault. What remains of dropped
  * pages is their share of the kernel's page tables, 1/512 of what was read.
@@ -12,19 +12,12 @@
  */
 #include "file/file.h"
 
-#include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "base/alloc.h"
 #include "base/error.h"
 
-_Static_assert(sizeof(off_t) == 8, "files need 64-bit offsets");
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
 
 /* What the kernel maps around a page that is read (fault_around_bytes of Linux). */
 enum { FAULT_AROUND_BYTES = 1 << 16 };
@@ -56,9 +49,10 @@ static void clear(plk_source *source, const char *label, const pluck_allocator *
     source->fd = -1;
 }
 
-static pluck_status fail_system(const plk_source *source, const char *what, pluck_error *err)
+static pluck_status fail_system(const plk_source *source, const char *what, int code,
+                                pluck_error *err)
 {
-    return plk_fail_system(source->label, what, errno, err);
+    return plk_fail_system(source->label, what, code, err);
 }
 
 static pluck_status read_all(plk_source *source, uint8_t *to, size_t size_bytes, size_t *n_read,
@@ -93,14 +87,13 @@ static pluck_status take_file(plk_source *source, int fd, uint64_t size_bytes, b
     if (size_bytes > PTRDIFF_MAX)
         return plk_fail(err, PLUCK_ERR_IO, "%s: %llu bytes do not fit into the address space",
                         source->label, (unsigned long long)size_bytes);
-    if (no_map)
+    int code = no_map ? ENOTSUP : plk_map_open(&source->map, fd, (size_t)size_bytes);
+    if (code == ENOTSUP)
         return read_file(source, fd, (size_t)size_bytes, err);
-    void *bytes = mmap(NULL, (size_t)size_bytes, PROT_READ, MAP_SHARED, fd, 0);
-    if (bytes == MAP_FAILED)
-        return fail_system(source, "cannot be mapped", err);
-    source->bytes = bytes;
+    if (code != 0)
+        return fail_system(source, "cannot be mapped", code, err);
+    source->bytes = source->map.bytes;
     source->size_bytes = size_bytes;
-    source->mapped = true;
     return PLUCK_OK;
 }
 
@@ -109,23 +102,21 @@ pluck_status plk_source_open(plk_source *source, const char *path, bool no_map,
 {
     bool is_stdin = strcmp(path, "-") == 0;
     clear(source, is_stdin ? "standard input" : path, allocator);
-    int fd = STDIN_FILENO;
-    if (!is_stdin)
-        do
-            fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-        while (fd < 0 && errno == EINTR);
-    if (fd < 0)
-        return fail_system(source, "cannot be opened", err);
+    int fd = PLK_STDIN;
+    int code = is_stdin ? 0 : plk_file_open(path, PLK_OPEN_READ, &fd);
+    if (code != 0)
+        return fail_system(source, "cannot be opened", code, err);
 
     pluck_status status = PLUCK_OK;
     bool keep_fd = false;
-    struct stat info;
-    if (fstat(fd, &info) != 0) {
-        status = fail_system(source, "cannot be opened", err);
-    } else if (S_ISDIR(info.st_mode)) {
+    plk_file_info info;
+    code = plk_descriptor_info(fd, &info);
+    if (code != 0) {
+        status = fail_system(source, "cannot be opened", code, err);
+    } else if (info.kind == PLK_FILE_DIRECTORY) {
         status = plk_fail(err, PLUCK_ERR_IO, "%s: is a directory", source->label);
-    } else if (S_ISREG(info.st_mode) && !is_stdin) {
-        status = take_file(source, fd, (uint64_t)info.st_size, no_map, err);
+    } else if (info.kind == PLK_FILE_REGULAR && !is_stdin) {
+        status = take_file(source, fd, info.size_bytes, no_map, err);
     } else {
         source->streamed = true;
         source->size_bytes = UINT64_MAX;
@@ -134,7 +125,7 @@ pluck_status plk_source_open(plk_source *source, const char *path, bool no_map,
         keep_fd = true;
     }
     if (!keep_fd && !is_stdin)
-        close(fd);
+        (void)plk_file_close(fd);
     return status;
 }
 
@@ -165,16 +156,14 @@ void plk_source_open_pull(plk_source *source, const char *label, plk_source_pull
 
 void plk_source_close(plk_source *source)
 {
-    if (source->mapped)
-        munmap((void *)(uintptr_t)source->bytes, (size_t)source->size_bytes);
+    plk_map_close(&source->map);
     if (source->owns_fd)
-        close(source->fd);
+        (void)plk_file_close(source->fd);
     plk_free(&source->allocator, source->head);
     plk_free(&source->allocator, source->loaded);
     source->loaded = NULL;
     source->bytes = NULL;
     source->head = NULL;
-    source->mapped = false;
     source->owns_fd = false;
     source->fd = -1;
 }
@@ -184,29 +173,15 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* At least one byte of the stream, or 0 at its end, or -1 with errno. */
-static ptrdiff_t read_descriptor(plk_source *source, uint8_t *to, size_t size_bytes)
+/* What a stream in memory gives at a time. */
+static size_t read_memory(plk_source *source, uint8_t *to, size_t size_bytes)
 {
-    if (source->fd < 0) {
-        size_t left = source->memory_size_bytes - source->memory_used_bytes;
-        size_t n = smaller(smaller(left, size_bytes), MEMORY_STREAM_STEP_BYTES);
-        if (n > 0)
-            memcpy(to, source->memory + source->memory_used_bytes, n);
-        source->memory_used_bytes += n;
-        return (ptrdiff_t)n;
-    }
-    for (;;) {
-        ptrdiff_t n = read(source->fd, to, smaller(size_bytes, (size_t)1 << 30));
-        if (n >= 0)
-            return n;
-        if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            struct pollfd readable = {.fd = source->fd, .events = POLLIN};
-            if (poll(&readable, 1, -1) < 0 && errno != EINTR)
-                return -1;
-        } else if (errno != EINTR) {
-            return -1;
-        }
-    }
+    size_t left = source->memory_size_bytes - source->memory_used_bytes;
+    size_t n = smaller(smaller(left, size_bytes), MEMORY_STREAM_STEP_BYTES);
+    if (n > 0)
+        memcpy(to, source->memory + source->memory_used_bytes, n);
+    source->memory_used_bytes += n;
+    return n;
 }
 
 /* At least one byte, or none at the end. */
@@ -216,11 +191,12 @@ static pluck_status read_some(plk_source *source, uint8_t *to, size_t size_bytes
     *n_read = 0;
     if (source->pull)
         return source->pull(source->pull_user, to, size_bytes, n_read, err);
-    ptrdiff_t n = read_descriptor(source, to, size_bytes);
-    if (n < 0)
-        return fail_system(source, "cannot be read", err);
-    *n_read = (size_t)n;
-    return PLUCK_OK;
+    if (source->fd < 0) {
+        *n_read = read_memory(source, to, size_bytes);
+        return PLUCK_OK;
+    }
+    int code = plk_file_read(source->fd, to, size_bytes, n_read);
+    return code == 0 ? PLUCK_OK : fail_system(source, "cannot be read", code, err);
 }
 
 static pluck_status read_all(plk_source *source, uint8_t *to, size_t size_bytes, size_t *n_read,
@@ -388,17 +364,6 @@ void plk_source_take_loaded(plk_source *source, plk_source *loaded)
     loaded->bytes = NULL;
 }
 
-/* begin_bytes is a multiple of the step, so of the page size. */
-static void drop(const plk_source *source, uint64_t begin_bytes, uint64_t size_bytes)
-{
-    if (begin_bytes >= source->size_bytes)
-        return;
-    uint64_t left = source->size_bytes - begin_bytes;
-    size_t n = (size_t)(size_bytes < left ? size_bytes : left);
-    /* Advice only: a refusal costs memory, not correctness. */
-    (void)madvise((void *)(uintptr_t)(source->bytes + begin_bytes), n, MADV_DONTNEED);
-}
-
 static void keep_step(plk_source *source, uint64_t step)
 {
     uint64_t tag = step + 1;
@@ -409,14 +374,14 @@ static void keep_step(plk_source *source, uint64_t step)
     uint64_t old = atomic_exchange_explicit(&source->kept[slot % PLK_SOURCE_N_STEPS], tag,
                                             memory_order_relaxed);
     if (old != 0 && old != tag)
-        drop(source, (old - 1) * PLK_SOURCE_STEP_BYTES, PLK_SOURCE_STEP_BYTES);
+        plk_map_drop(&source->map, (old - 1) * PLK_SOURCE_STEP_BYTES, PLK_SOURCE_STEP_BYTES);
 }
 
 const uint8_t *plk_source_at(plk_source *source, uint64_t offset_bytes, size_t size_bytes)
 {
     assert(!source->streamed && size_bytes > 0 && offset_bytes <= source->size_bytes &&
            size_bytes <= source->size_bytes - offset_bytes);
-    if (source->mapped &&
+    if (source->map.bytes &&
         source->size_bytes > (uint64_t)PLK_SOURCE_STEP_BYTES * PLK_SOURCE_N_STEPS) {
         uint64_t last = (offset_bytes + size_bytes - 1) / PLK_SOURCE_STEP_BYTES;
         for (uint64_t step = offset_bytes / PLK_SOURCE_STEP_BYTES; step <= last; step++)
@@ -427,32 +392,32 @@ const uint8_t *plk_source_at(plk_source *source, uint64_t offset_bytes, size_t s
 
 void plk_source_drop(plk_source *source)
 {
-    if (source->mapped)
-        drop(source, 0, source->size_bytes);
+    if (source->map.bytes)
+        plk_map_drop(&source->map, 0, source->size_bytes);
 }
 
 void plk_source_scattered(plk_source *source, uint64_t n_reads, uint64_t stride_bytes)
 {
-    if (!source->mapped || source->size_bytes <= PLK_SOURCE_SCATTERED_BYTES)
+    if (!source->map.bytes || source->size_bytes <= PLK_SOURCE_SCATTERED_BYTES)
         return;
     uint64_t each = stride_bytes < FAULT_AROUND_BYTES ? stride_bytes : FAULT_AROUND_BYTES;
     uint64_t before =
         atomic_fetch_add_explicit(&source->scattered_bytes, n_reads * each, memory_order_relaxed);
     if (before / PLK_SOURCE_SCATTERED_BYTES !=
         (before + n_reads * each) / PLK_SOURCE_SCATTERED_BYTES)
-        drop(source, 0, source->size_bytes);
+        plk_map_drop(&source->map, 0, source->size_bytes);
 }
 
 void plk_source_release(plk_source *source, uint64_t offset_bytes)
 {
-    if (!source->mapped)
+    if (!source->map.bytes)
         return;
     uint64_t end = offset_bytes / PLK_SOURCE_STEP_BYTES * PLK_SOURCE_STEP_BYTES;
     uint64_t begin = atomic_load_explicit(&source->released_bytes, memory_order_relaxed);
     while (begin < end) {
         if (atomic_compare_exchange_weak_explicit(&source->released_bytes, &begin, end,
                                                   memory_order_relaxed, memory_order_relaxed)) {
-            drop(source, begin, end - begin);
+            plk_map_drop(&source->map, begin, end - begin);
             return;
         }
     }
