@@ -1,11 +1,9 @@
 /*
- * The system by POSIX 2008: errors, random bytes, clocks, files. What only some systems have is
- * asked for by the name of the feature, and something that all have stands in for it: F_FULLFSYNC
- * of macOS, getentropy(), madvise().
+ * The system by POSIX 2008 as far as WASI has it too: errors, clocks, files. What only some systems
+ * have is asked for by the name of the feature: F_FULLFSYNC of macOS.
  */
 #define _POSIX_C_SOURCE  200809L
-#define _DEFAULT_SOURCE  1 /* getentropy() and madvise() of glibc and musl */
-#define _DARWIN_C_SOURCE 1 /* getentropy(), madvise() and F_FULLFSYNC of macOS */
+#define _DARWIN_C_SOURCE 1 /* F_FULLFSYNC of macOS */
 #include "base/platform.h"
 #include "base/platform_file.h"
 
@@ -14,16 +12,9 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-
-#if defined(__has_include)
-#    if __has_include(<sys/random.h>)
-#        include <sys/random.h>
-#    endif
-#endif
 
 _Static_assert(sizeof(off_t) == 8, "files need 64-bit offsets");
 
@@ -40,41 +31,6 @@ void plk_system_message(int code, char *text, size_t size)
 {
     if (strerror_r(code, text, size) != 0)
         text[0] = '\0';
-}
-
-static int read_urandom(unsigned char *bytes, size_t n_bytes)
-{
-    int descriptor = -1;
-    int code = plk_file_open("/dev/urandom", PLK_OPEN_READ, &descriptor);
-    if (code != 0)
-        return code;
-    while (n_bytes > 0 && code == 0) {
-        size_t n = 0;
-        code = plk_file_read(descriptor, bytes, n_bytes, &n);
-        if (code == 0 && n == 0)
-            code = EIO;
-        bytes += n;
-        n_bytes -= n;
-    }
-    (void)plk_file_close(descriptor);
-    return code;
-}
-
-int plk_random_bytes(void *bytes, size_t n_bytes)
-{
-    unsigned char *to = bytes;
-/* PLK_NO_GETENTROPY is for tests: as on a system without that function. */
-#ifndef PLK_NO_GETENTROPY
-    /* It gives at most 256 bytes. */
-    while (n_bytes > 0) {
-        size_t n = n_bytes < 256 ? n_bytes : 256;
-        if (getentropy(to, n) != 0)
-            break;
-        to += n;
-        n_bytes -= n;
-    }
-#endif
-    return n_bytes > 0 ? read_urandom(to, n_bytes) : 0;
 }
 
 static uint64_t ns_on(clockid_t clock)
@@ -227,33 +183,6 @@ int plk_file_create(const char *path, const plk_file_info *old, int *descriptor)
                       old ? (mode_t)old->mode : 0666, descriptor);
 }
 
-int plk_file_keep_rights(int descriptor, const plk_file_info *old, const char **what)
-{
-    plk_file_info made;
-    *what = "cannot be created";
-    int code = plk_descriptor_info(descriptor, &made);
-    if (code != 0)
-        return code;
-    /* Only root can give a file away; for others the new file is theirs. */
-    *what = "its owner cannot be kept";
-    if ((made.owner != old->owner || made.group != old->group) &&
-        fchown(descriptor, (uid_t)old->owner, (gid_t)old->group) != 0 && errno != EPERM &&
-        errno != EINVAL)
-        return errno;
-    /* A file system without permissions refuses, which does no harm. */
-    *what = "its mode cannot be kept";
-    if (made.mode != old->mode && fchmod(descriptor, (mode_t)old->mode) != 0 && errno != EPERM &&
-        errno != EINVAL && errno != ENOTSUP && errno != ENOSYS)
-        return errno;
-    return 0;
-}
-
-int plk_file_duplicate(int descriptor, int *copy)
-{
-    *copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
-    return *copy < 0 ? errno : 0;
-}
-
 /* Whether a call that gave -1 is to be made again, after waiting where the descriptor does not. */
 static bool can_go_on(int descriptor, short events)
 {
@@ -360,36 +289,4 @@ int plk_file_remove(const char *path)
 int plk_directory_create(const char *path)
 {
     return code_of(mkdir(path, 0777));
-}
-
-int plk_map_open(plk_map *map, int descriptor, size_t size_bytes)
-{
-    *map = (plk_map){.bytes = NULL};
-    void *bytes = mmap(NULL, size_bytes, PROT_READ, MAP_SHARED, descriptor, 0);
-    if (bytes == MAP_FAILED)
-        return errno == ENODEV ? ENOTSUP : errno;
-    *map = (plk_map){bytes, size_bytes};
-    return 0;
-}
-
-void plk_map_drop(const plk_map *map, uint64_t offset_bytes, uint64_t n_bytes)
-{
-    if (offset_bytes >= map->size_bytes)
-        return;
-    uint64_t left = map->size_bytes - offset_bytes;
-    size_t n = (size_t)(n_bytes < left ? n_bytes : left);
-    void *at = (void *)(uintptr_t)(map->bytes + offset_bytes);
-    /* Advice only: a refusal costs memory, not correctness. */
-#ifdef MADV_DONTNEED
-    (void)madvise(at, n, MADV_DONTNEED);
-#else
-    (void)posix_madvise(at, n, POSIX_MADV_DONTNEED);
-#endif
-}
-
-void plk_map_close(plk_map *map)
-{
-    if (map->bytes)
-        (void)munmap((void *)(uintptr_t)map->bytes, map->size_bytes);
-    *map = (plk_map){.bytes = NULL};
 }

@@ -1,6 +1,7 @@
 /*
- * The system by POSIX 2008: processors, threads, the process and its signals. sched_getaffinity()
- * is of Linux; sysconf() stands in for it.
+ * The system by POSIX 2008, as WASI does not have it: random bytes, rights of files, mappings,
+ * processors, threads, the process and its signals. Where a system lacks what others have,
+ * something that all have stands in for it: for getentropy(), madvise(), sched_getaffinity().
  *
  * Signals. A handler may call unlink() and stat(), but nothing that allocates. Afterwards a signal
  * does what it would have done, so that the parent sees its number.
@@ -9,12 +10,13 @@
  * that. Several may meet the end of a file at once: the first one speaks, the others wait for it to
  * end the process.
  */
-#define _GNU_SOURCE      1 /* sched_getaffinity() of glibc and musl */
-#define _DARWIN_C_SOURCE 1 /* TIOCGWINSZ of macOS */
+#define _GNU_SOURCE      1 /* getentropy(), madvise() and sched_getaffinity() of glibc and musl */
+#define _DARWIN_C_SOURCE 1 /* getentropy(), madvise() and TIOCGWINSZ of macOS */
 #include "base/platform.h"
 #include "base/platform_file.h"
 #include "base/platform_program.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <langinfo.h>
 #include <pthread.h>
@@ -23,11 +25,113 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#if defined(__has_include)
+#    if __has_include(<sys/random.h>)
+#        include <sys/random.h>
+#    endif
+#endif
 
 _Static_assert(sizeof(pthread_t) <= sizeof(plk_platform_room), "a thread has room");
 _Static_assert(sizeof(pthread_mutex_t) <= sizeof(plk_platform_room), "a mutex has room");
 _Static_assert(sizeof(pthread_cond_t) <= sizeof(plk_platform_room), "a condition has room");
+
+static int read_urandom(unsigned char *bytes, size_t n_bytes)
+{
+    int descriptor = -1;
+    int code = plk_file_open("/dev/urandom", PLK_OPEN_READ, &descriptor);
+    if (code != 0)
+        return code;
+    while (n_bytes > 0 && code == 0) {
+        size_t n = 0;
+        code = plk_file_read(descriptor, bytes, n_bytes, &n);
+        if (code == 0 && n == 0)
+            code = EIO;
+        bytes += n;
+        n_bytes -= n;
+    }
+    (void)plk_file_close(descriptor);
+    return code;
+}
+
+int plk_random_bytes(void *bytes, size_t n_bytes)
+{
+    unsigned char *to = bytes;
+/* PLK_NO_GETENTROPY is for tests: as on a system without that function. */
+#ifndef PLK_NO_GETENTROPY
+    /* It gives at most 256 bytes. */
+    while (n_bytes > 0) {
+        size_t n = n_bytes < 256 ? n_bytes : 256;
+        if (getentropy(to, n) != 0)
+            break;
+        to += n;
+        n_bytes -= n;
+    }
+#endif
+    return n_bytes > 0 ? read_urandom(to, n_bytes) : 0;
+}
+
+int plk_file_keep_rights(int descriptor, const plk_file_info *old, const char **what)
+{
+    plk_file_info made;
+    *what = "cannot be created";
+    int code = plk_descriptor_info(descriptor, &made);
+    if (code != 0)
+        return code;
+    /* Only root can give a file away; for others the new file is theirs. */
+    *what = "its owner cannot be kept";
+    if ((made.owner != old->owner || made.group != old->group) &&
+        fchown(descriptor, (uid_t)old->owner, (gid_t)old->group) != 0 && errno != EPERM &&
+        errno != EINVAL)
+        return errno;
+    /* A file system without permissions refuses, which does no harm. */
+    *what = "its mode cannot be kept";
+    if (made.mode != old->mode && fchmod(descriptor, (mode_t)old->mode) != 0 && errno != EPERM &&
+        errno != EINVAL && errno != ENOTSUP && errno != ENOSYS)
+        return errno;
+    return 0;
+}
+
+int plk_file_duplicate(int descriptor, int *copy)
+{
+    *copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+    return *copy < 0 ? errno : 0;
+}
+
+int plk_map_open(plk_map *map, int descriptor, size_t size_bytes)
+{
+    *map = (plk_map){.bytes = NULL};
+    void *bytes = mmap(NULL, size_bytes, PROT_READ, MAP_SHARED, descriptor, 0);
+    if (bytes == MAP_FAILED)
+        return errno == ENODEV ? ENOTSUP : errno;
+    *map = (plk_map){bytes, size_bytes};
+    return 0;
+}
+
+void plk_map_drop(const plk_map *map, uint64_t offset_bytes, uint64_t n_bytes)
+{
+    if (offset_bytes >= map->size_bytes)
+        return;
+    uint64_t left = map->size_bytes - offset_bytes;
+    size_t n = (size_t)(n_bytes < left ? n_bytes : left);
+    void *at = (void *)(uintptr_t)(map->bytes + offset_bytes);
+    /* Advice only: a refusal costs memory, not correctness. */
+#ifdef MADV_DONTNEED
+    (void)madvise(at, n, MADV_DONTNEED);
+#else
+    (void)posix_madvise(at, n, POSIX_MADV_DONTNEED);
+#endif
+}
+
+void plk_map_close(plk_map *map)
+{
+    if (map->bytes)
+        (void)munmap((void *)(uintptr_t)map->bytes, map->size_bytes);
+    *map = (plk_map){.bytes = NULL};
+}
 
 uint32_t plk_processor_count(void)
 {
