@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
 """What an embedding program meets: an installed copy used through pkg-config, from C and from C++,
-shared and static, and the project as a Meson subproject. An installation can be broken while every
-test inside the build passes: a header that is not installed, a flag missing from the .pc file.
+shared and static, and each way of docs/install.md, by the command lines of that page. An
+installation can be broken while every test inside the build passes: a header that is not installed,
+a flag missing from the .pc file.
 
 The example's output is tests/install/embed.stdout: the same everywhere, so it changes only when a
 change of the tokens is meant; then BUILD_DIR/examples/embed writes the new one.
 
-    tests/install/test_install.py --build BUILD_DIR --source SOURCE_DIR [TEST...]
+    tests/install/test_install.py [--build BUILD_DIR] --source SOURCE_DIR [--cjson FOLDER] [TEST...]
+
+Installed needs the build directory, and installs it. CMake builds the library four times. FOLDER
+has the source of cJSON, or gets it (scripts/get-cjson); without it, that is fetched each time.
 """
 
 import argparse
@@ -15,23 +19,56 @@ import pathlib
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
 import unittest
 
-build = source = scratch = prefix = None
+sys.dont_write_bytecode = True
+import page  # noqa: E402
+
+build = source = scratch = prefix = cjson = None
 
 
 def run(*command, cwd=None, env=None):
     """Runs a command that must succeed; returns what it wrote on standard output."""
-    words = [str(word) for word in command]
-    done = subprocess.run(words, cwd=cwd, env={**os.environ, **(env or {})},
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise AssertionError(f"{shlex.join(map(str, command))}: exit status {done.returncode}\n"
-                             f"{done.stdout}{done.stderr}")
-    return done.stdout
+    return page.run(list(command), cwd, {**os.environ, **(env or {})})
+
+
+def version():
+    return re.search(r"^  version: '(.*)'", (source / "meson.build").read_text(), re.M)[1]
+
+
+def cjson_source(test):
+    """A folder with the source of cJSON: --cjson, or what scripts/get-cjson can get."""
+    folder = cjson or scratch / "cjson"
+    try:
+        run(source / "scripts" / "get-cjson", folder)
+    except AssertionError as error:
+        test.skipTest(str(error).splitlines()[-1])
+    return folder.resolve()
+
+
+def expected_output(example="embed"):
+    return (source / "tests" / "install" / f"{example}.stdout").read_text()
+
+
+class Way(unittest.TestCase):
+    """Follows a section of the page, in folders of its own."""
+
+    def folders(self):
+        folder = pathlib.Path(tempfile.mkdtemp(dir=scratch))
+        program = folder / "program"
+        program.mkdir()
+        for suffix in (".c", ".cpp"):
+            shutil.copy(source / "examples" / f"embed{suffix}", program / f"program{suffix}")
+        return {"pluck": folder / "pluck", "the program": program}
+
+    def follow(self, heading, folders, env=None, files_end="", instead=()):
+        page.follow(page.ways(source)[heading], folders, {**os.environ, **(env or {})}, files_end,
+                    instead)
+
+    def check(self, program, env=None):
+        self.assertEqual(expected_output(), run(program, env=env))
 
 
 def install():
@@ -56,7 +93,13 @@ def needed_libraries(program):
     return re.findall(r"NEEDED.*\[(.*)\]", run("readelf", "-d", program))
 
 
-class Installed(unittest.TestCase):
+class Installed(Way):
+    @classmethod
+    def setUpClass(cls):
+        if not build:
+            raise unittest.SkipTest("no build directory was given")
+        install()
+
     def compile(self, name, compiler, link_flags, example="embed", suffix=".c"):
         program = scratch / name
         run(*compiler, "-Wall", "-Wextra", "-Wpedantic", "-Werror", *pkg_config("--cflags"),
@@ -72,7 +115,7 @@ class Installed(unittest.TestCase):
         tokens = [int(word) for word in lines[0].split()]
         self.assertEqual(12, len(tokens), output)
         self.assertTrue(all(0 <= token < 64 for token in tokens), output)
-        self.assertEqual((source / "tests" / "install" / "embed.stdout").read_text(), output)
+        self.assertEqual(expected_output(), output)
 
     def shared_flags(self):
         if not list(library_dir().glob("libpluck.so")):
@@ -126,7 +169,7 @@ class Installed(unittest.TestCase):
         output = run(program, env={"LD_LIBRARY_PATH": str(library_dir())})
         first, second = output.splitlines()
         self.assertEqual(first, second, "rewinding did not lead back to the start")
-        self.assertEqual((source / "tests" / "install" / "custom_stage.stdout").read_text(), output)
+        self.assertEqual(expected_output("custom_stage"), output)
 
     def test_custom_stage_with_the_shared_library(self):
         self.check_custom_stage(self.compile("custom-stage-shared", self.c_compiler(),
@@ -136,6 +179,23 @@ class Installed(unittest.TestCase):
         self.check_custom_stage(self.compile("custom-stage-static-cxx", self.cxx_compiler(),
                                              ["-x", "none", *self.static_flags()],
                                              example="custom_stage"))
+
+    def test_the_page_says_how(self):
+        """In a folder of pluck whose build directory is the one that was given."""
+        folders = self.folders()
+        (page.copy_of(source, folders["pluck"]) / "build").symlink_to(build)
+        tools = folders["pluck"].parent / "bin"
+        tools.mkdir()
+        root = tools.parent / "root"
+        for name, options in (("pkg-config", f"--define-variable=prefix={prefix}"),):
+            tool = tools / name
+            tool.write_text(f'#!/bin/sh\nexec {shutil.which(name)} {options} "$@"\n')
+            tool.chmod(0o755)
+        self.follow("Meson", folders, {"DESTDIR": str(root),
+                                       "PATH": f"{tools}:{os.environ['PATH']}"})
+        self.assertEqual([pathlib.Path("pluck.pc")],
+                         [path.relative_to(path.parent) for path in root.rglob("pluck.pc")])
+        self.check_output(folders["the program"] / "program")
 
     def test_every_public_header_is_installed(self):
         kept = sorted(path.name for path in (source / "include" / "pluck").glob("*.h"))
@@ -166,42 +226,133 @@ class Installed(unittest.TestCase):
         self.assertIn(pkg_config("--modversion")[0], output)
 
 
-PARENT_MESON_BUILD = """
-project('parent', 'c', default_options: ['c_std=c11', 'warning_level=3', 'werror=true'])
-pluck_dep = dependency('pluck', fallback: 'pluck')
-executable('by_name', 'embed.c', dependencies: pluck_dep)
-executable('by_variable', 'embed.c', dependencies: subproject('pluck').get_variable('pluck_dep'))
-"""
+class Page(unittest.TestCase):
+    def test_every_section_is_followed(self):
+        text = pathlib.Path(__file__).read_text()
+        followed = set(re.findall(r'self\.follow\(\s*"([^"]+)"', text))
+        self.assertEqual(set(page.ways(source)), followed)
 
 
-class Subproject(unittest.TestCase):
+class Subproject(Way):
     def test_parent_project_finds_it_by_name_and_by_variable(self):
-        parent = scratch / "parent"
-        (parent / "subprojects").mkdir(parents=True)
+        folders = self.folders()
+        parent = folders["the program"]
+        (parent / "subprojects").mkdir()
         (parent / "subprojects" / "pluck").symlink_to(source, target_is_directory=True)
-        (parent / "meson.build").write_text(PARENT_MESON_BUILD)
-        shutil.copy(source / "examples" / "embed.c", parent)
-        environment = {"PKG_CONFIG_PATH": "", "LDFLAGS": ""}
-        run("meson", "setup", "--force-fallback-for=pluck", parent / "build", parent,
-            env=environment)
-        run("ninja", "-C", parent / "build", env=environment)
-        expected = (source / "tests" / "install" / "embed.stdout").read_text()
-        for program in ("by_name", "by_variable"):
-            self.assertEqual(expected, run(parent / "build" / program))
+        by_variable = ("executable('by_variable', 'program.c',\n"
+                       "  dependencies: subproject('pluck').get_variable('pluck_dep'))\n")
+        self.follow("Meson subproject", folders, {"PKG_CONFIG_PATH": "", "LDFLAGS": ""},
+                    by_variable)
+        for program in ("program", "by_variable"):
+            self.check(parent / "build" / program)
         self.assertEqual([], list((parent / "build").rglob("test_*")),
                          "a subproject's tests are built without being asked for")
 
 
+# The C++ face, in the project of the page.
+CMAKE_END = """
+enable_language(CXX)
+add_executable(face program.cpp)
+target_link_libraries(face PRIVATE pluck::pluck)
+set_target_properties(face PROPERTIES CXX_STANDARD 17)
+"""
+
+
+@unittest.skipUnless(shutil.which("cmake"), "no cmake")
+class CMake(Way):
+    def check_programs(self, folders):
+        for name in ("program", "face"):
+            self.check(folders["the program"] / "build" / name)
+
+    def find_package(self, *instead):
+        """Follows that section, with (text, other text) instead in its lines."""
+        folders = self.folders()
+        page.copy_of(source, folders["pluck"])
+        root = folders["pluck"].parent / "root"
+        self.follow("CMake: find_package", folders,
+                    {"DESTDIR": str(root), "CMAKE_PREFIX_PATH": str(root / "usr" / "local")},
+                    CMAKE_END, instead)
+        return folders, root / "usr" / "local"
+
+    def test_find_package_of_a_shared_library(self):
+        folders, prefix = self.find_package()
+        self.check_programs(folders)
+        self.assertIn("libpluck.so.1", needed_libraries(folders["the program"] / "build/program"))
+        config = "".join(path.read_text() for path in prefix.rglob("pluckConfig.cmake"))
+        self.assertNotIn("find_dependency(Threads)", config)
+        kept = sorted(path.name for path in (source / "include" / "pluck").glob("*.h*"))
+        kept.remove("mpi.h")
+        self.assertEqual(kept, sorted(path.name for path in (prefix / "include").rglob("*.h*")))
+        self.check_versions(prefix)
+
+    def test_find_package_of_a_static_library(self):
+        folders, _ = self.find_package(("BUILD_SHARED_LIBS=ON", "BUILD_SHARED_LIBS=OFF"))
+        self.check_programs(folders)
+        self.assertNotIn("libpluck.so.1",
+                         needed_libraries(folders["the program"] / "build/program"))
+
+    def accepts(self, wanted, prefix):
+        """Whether find_package takes the installed version."""
+        folder = pathlib.Path(tempfile.mkdtemp(dir=scratch))
+        (folder / "CMakeLists.txt").write_text(
+            "cmake_minimum_required(VERSION 3.18)\nproject(version NONE)\n"
+            f"find_package(pluck {wanted} QUIET)\n"
+            f"file(WRITE {folder / 'found'} \"${{pluck_FOUND}}\")\n")
+        run("cmake", "-S", folder, "-B", folder / "build", f"-DCMAKE_PREFIX_PATH={prefix}")
+        return (folder / "found").read_text() in ("1", "TRUE", "ON")
+
+    def check_versions(self, prefix):
+        """Before 1.0 a minor version may change the API."""
+        major, minor, patch = map(int, version().split("."))
+        self.assertTrue(self.accepts(version(), prefix))
+        self.assertTrue(self.accepts("", prefix))
+        for other in (f"{major}.{minor}.{patch + 1}", f"{major}.{minor + 1}", f"{major + 1}.0"):
+            self.assertFalse(self.accepts(other, prefix), other)
+        self.assertEqual(major > 0, self.accepts(f"{major}.{minor - 1}" if minor else "0.0",
+                                                 prefix))
+
+    def check_parent_is_left_alone(self, folders):
+        """Nothing is installed, and no choice is made for the project."""
+        build_dir = folders["the program"] / "build"
+        root = build_dir / "installed"
+        run("cmake", "--install", build_dir, env={"DESTDIR": str(root)})
+        self.assertEqual([], list(root.rglob("*")))
+        self.assertNotRegex((build_dir / "CMakeCache.txt").read_text(), "BUILD_SHARED_LIBS")
+
+    def test_fetch_content(self):
+        folders = self.folders()
+        archive = page.copy_of(source, folders["pluck"])
+        run("tar", "-chzf", folders["the program"] / f"pluck-{version()}.tar.gz",
+            "-C", archive.parent, "--exclude=tests", "--exclude=build", archive.name)
+        self.follow("CMake: FetchContent", folders, files_end=CMAKE_END)
+        self.check_programs(folders)
+        self.check_parent_is_left_alone(folders)
+
+    def test_add_subdirectory(self):
+        """With cJSON in the library, so that the program does not know it."""
+        folders = self.folders()
+        page.copy_of(source, folders["the program"] / "pluck")
+        self.follow("CMake: add_subdirectory", folders, files_end=CMAKE_END, instead=[
+            ("-S . ", f"-S . -DPLUCK_JSON_SOURCE={shlex.quote(str(cjson_source(self)))} ")])
+        names = run("nm", "-g", folders["the program"] / "build/program")
+        self.assertIn("plk_cJSON_Delete", names)
+        self.assertNotRegex(names, r"\bcJSON_")
+        self.check_programs(folders)
+        self.check_parent_is_left_alone(folders)
+
+
 def main():
-    global build, source, scratch
+    global build, source, scratch, cjson
     parser = argparse.ArgumentParser()
-    parser.add_argument("--build", type=pathlib.Path, required=True)
+    parser.add_argument("--build", type=pathlib.Path)
     parser.add_argument("--source", type=pathlib.Path, required=True)
+    parser.add_argument("--cjson", type=pathlib.Path)
     arguments, rest = parser.parse_known_args()
-    build, source = arguments.build.resolve(), arguments.source.resolve()
+    build = arguments.build and arguments.build.resolve()
+    source = arguments.source.resolve()
+    cjson = arguments.cjson and arguments.cjson.resolve()
     with tempfile.TemporaryDirectory(prefix="pluck-install-") as name:
         scratch = pathlib.Path(name)
-        install()
         unittest.main(argv=[sys.argv[0], "-v", *rest])
 
 

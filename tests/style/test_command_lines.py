@@ -43,7 +43,7 @@ FENCED = re.compile(r"^( *)```([^\n`]*)\n(.*?)^\1```", re.S | re.M)
 BEFORE = re.compile(r"<!--\s*(not run|exit status)\b:?\s*(.*?)\s*-->\s*\Z", re.S)
 # Programs of the repository, and what builds it: a line that begins so is a command line.
 PROGRAM = re.compile(r"(\$ |(?:.*[|;&] *)?pluck [a-z]|scripts/|bench/|build/|meson |ninja |cc )")
-LANGUAGES = {"c", "cpp", "json", "text", "console", "python"}
+LANGUAGES = {"c", "cpp", "json", "text", "console", "python", "cmake", "meson"}
 
 
 class Block:

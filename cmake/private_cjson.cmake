@@ -1,0 +1,21 @@
+# Compiles cJSON from the folder PLUCK_JSON_SOURCE into pluck, under names of pluck, as
+# lib/json/private/cjson/meson.build does.
+foreach(file cJSON.c cJSON.h)
+  if(NOT EXISTS "${PLUCK_JSON_SOURCE}/${file}")
+    message(FATAL_ERROR "pluck: PLUCK_JSON_SOURCE is \"${PLUCK_JSON_SOURCE}\", which has no ${file}; scripts/get-cjson FOLDER makes such a folder")
+  endif()
+endforeach()
+get_filename_component(folder "${PLUCK_JSON_SOURCE}" ABSOLUTE BASE_DIR "${CMAKE_BINARY_DIR}")
+file(STRINGS "${folder}/cJSON.h" declarations REGEX "^CJSON_PUBLIC\\(.*\\) *cJSON_")
+set(names "")
+foreach(declaration IN LISTS declarations)
+  string(REGEX REPLACE "^CJSON_PUBLIC\\([^)]*\\) *([A-Za-z_0-9]+).*" "\\1" name "${declaration}")
+  string(APPEND names "#define ${name} plk_${name}\n")
+endforeach()
+set(private_dir ${PROJECT_BINARY_DIR}/private)
+configure_file(lib/json/private/cjson/cJSON.h.in ${private_dir}/cjson/cJSON.h @ONLY)
+configure_file(lib/json/private/cjson/cJSON.c.in ${private_dir}/private_cjson.c @ONLY)
+target_include_directories(pluck PRIVATE ${private_dir})
+target_sources(pluck PRIVATE ${private_dir}/private_cjson.c)
+set_source_files_properties(${private_dir}/private_cjson.c PROPERTIES
+  COMPILE_OPTIONS -w COMPILE_DEFINITIONS CJSON_HIDE_SYMBOLS)

@@ -1,0 +1,167 @@
+#!/usr/bin/env python3
+"""Which files make libpluck, for which systems and processors, as the Meson files say it.
+
+    scripts/library_sources.py            writes cmake/sources.cmake
+    scripts/library_sources.py --check    exit status 1 if that file is not what would be written
+
+scripts/amalgamate imports it. A list of a Meson file has to be written out in full. Files that not
+every target compiles have a system in their name, 'NAME_@0@.c'.format(system), or are in the table
+isa_flags of lib/simd/meson.build. A file of lib/ that neither names is an error, so that none is
+forgotten.
+"""
+import ast
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+OUTPUT = ROOT / "cmake" / "sources.cmake"
+
+# What the preprocessor says on the targets that compile a file.
+PROCESSORS = {
+    "x86_64": "defined(__x86_64__)",
+    "aarch64": "defined(__aarch64__)",
+}
+SYSTEMS = {
+    "posix": "!defined(_WIN32) && !defined(__wasi__)",
+    "windows": "defined(_WIN32)",
+    "wasi": "defined(__wasi__)",
+}
+
+# Libraries of their own.
+OTHER_LIBRARIES = ("lib/mpi/",)
+
+
+class Problem(Exception):
+    pass
+
+
+class Source:
+    """A file with what it needs: a condition of the preprocessor or None, and flags."""
+
+    def __init__(self, path, condition=None, flags=()):
+        self.path = path
+        self.condition = condition
+        self.flags = list(flags)
+        self.name = pathlib.PurePath(path).stem
+
+
+def read(path):
+    return re.sub(r"^\s*#.*$", "", (ROOT / path).read_text(encoding="utf-8"), flags=re.M)
+
+
+def one(pattern, path, text):
+    found = re.findall(pattern, text, re.S | re.M)
+    if len(found) != 1:
+        raise Problem(f"{path}: {len(found)} places match {pattern}; one is expected")
+    return found[0]
+
+
+def version():
+    return one(r"^  version: '([\d.]+)'", "meson.build", read("meson.build"))
+
+
+def abi_number():
+    return one(r"^pluck_abi_number = '(\d+)'", "meson.build", read("meson.build"))
+
+
+def headers():
+    """Of the library, from include/."""
+    text = read("include/meson.build")
+    names = ast.literal_eval(one(r"foreach name : (\[.*?\])", "include/meson.build", text))
+    paths = [f"pluck/{name}.h" for name in names]
+    return paths + re.findall(r"install_headers\('(pluck/[^']+)'", text)
+
+
+def isa_sources():
+    path = "lib/simd/meson.build"
+    table = one(r"^isa_flags = (\{.*?^\})", path, read(path))
+    table = re.sub(r"cc\.get_supported_arguments\(([^)]*)\)", r"[\1]", table)
+    for processor, sets in evaluated(table, path).items():
+        if processor not in PROCESSORS:
+            raise Problem(f"{path}: PROCESSORS of scripts/library_sources.py has no {processor}")
+        for isa, flags in sets.items():
+            yield Source(f"lib/simd/kernels_{isa}.c", PROCESSORS[processor], flags)
+
+
+def evaluated(text, path):
+    """A literal of Meson, which is one of Python but for sums of lists."""
+    def value(node):
+        if isinstance(node, ast.BinOp):
+            return value(node.left) + value(node.right)
+        if isinstance(node, ast.Dict):
+            return {value(key): value(item) for key, item in zip(node.keys, node.values)}
+        if isinstance(node, ast.List):
+            return [value(item) for item in node.elts]
+        if isinstance(node, ast.Constant):
+            return node.value
+        raise Problem(f"{path}: not a literal: {ast.unparse(node)}")
+    return value(ast.parse(text, mode="eval").body)
+
+
+def files_of(path, by_system):
+    if not by_system:
+        return [Source(path)]
+    named = [(path.replace("@0@", system), condition) for system, condition in SYSTEMS.items()]
+    return [Source(name, condition) for name, condition in named if (ROOT / name).exists()]
+
+
+def sources():
+    """In the order of the Meson files; a test compares them with what Meson compiles."""
+    listed = []
+    for part in re.findall(r"'(\w+)'", " ".join(
+            re.findall(r"^foreach part : \[(.*?)\]", read("lib/meson.build"), re.S | re.M))):
+        path = f"lib/{part}/meson.build"
+        for names in re.findall(r"^(?:floor|pluck)_sources \+= files\(((?:[^()]|\(\w*\))*)\)",
+                                read(path), re.M):
+            for name, by_system in re.findall(r"'([^']+\.c)'(\.format\(system\))?", names):
+                listed += files_of(f"lib/{part}/{name}", by_system)
+    listed += isa_sources()
+    names = [source.path for source in listed]
+    there = {str(path.relative_to(ROOT)) for path in (ROOT / "lib").rglob("*.c")}
+    there = {path for path in there if not path.startswith(OTHER_LIBRARIES)}
+    if sorted(names) != sorted(there):
+        wrong = sorted(set(names) ^ there) or sorted({n for n in names if names.count(n) > 1})
+        raise Problem(f"{wrong[0]}: it must be once in lib/ and once in a list of a Meson file")
+    return listed
+
+
+def as_cmake():
+    def setting(name, values):
+        return f"set({name}\n    " + "\n    ".join(values) + ")\n"
+
+    listed = sources()
+    conditional = [source for source in listed if source.condition]
+    parts = [
+        "# Written by scripts/library_sources.py from the Meson files; a test compares them.\n"
+        f"set(pluck_version {version()})\nset(pluck_abi_number {abi_number()})\n",
+        setting("pluck_headers", [f"include/{path}" for path in headers()]),
+        setting("pluck_sources", [s.path for s in listed if not s.condition]),
+        "# Compiled where the preprocessor says that the condition holds.\n"
+        + setting("pluck_conditional_sources", [source.path for source in conditional]),
+    ]
+    for source in conditional:
+        lines = f'set(pluck_condition_{source.name} "{source.condition}")\n'
+        if source.flags:
+            lines += f"set(pluck_flags_{source.name} {' '.join(source.flags)})\n"
+        parts.append(lines)
+    return "\n".join(parts)
+
+
+def main():
+    if sys.argv[1:] not in ([], ["--check"]):
+        sys.exit(__doc__)
+    try:
+        text = as_cmake()
+    except Problem as problem:
+        sys.exit(f"library_sources.py: {problem}")
+    if not sys.argv[1:]:
+        OUTPUT.parent.mkdir(exist_ok=True)
+        OUTPUT.write_text(text, encoding="utf-8")
+    elif not OUTPUT.exists() or OUTPUT.read_text(encoding="utf-8") != text:
+        sys.exit("cmake/sources.cmake is not what the Meson files say; "
+                 "run scripts/library_sources.py")
+
+
+if __name__ == "__main__":
+    main()
