@@ -200,13 +200,22 @@ set(pluck_sources
 set(pluck_conditional_sources
     lib/base/platform_posix.c
     lib/base/platform_process_posix.c
+    lib/base/platform_windows.c
+    lib/base/platform_process_windows.c
+    lib/base/platform_wasi.c
     lib/simd/kernels_avx2.c
     lib/simd/kernels_avx512.c
     lib/simd/kernels_neon.c)
 
-set(pluck_condition_platform_posix "!defined(_WIN32) && !defined(__wasi__)")
+set(pluck_condition_platform_posix "!defined(_WIN32)")
 
 set(pluck_condition_platform_process_posix "!defined(_WIN32) && !defined(__wasi__)")
+
+set(pluck_condition_platform_windows "defined(_WIN32)")
+
+set(pluck_condition_platform_process_windows "defined(_WIN32)")
+
+set(pluck_condition_platform_wasi "defined(__wasi__)")
 
 set(pluck_condition_kernels_avx2 "defined(__x86_64__)")
 set(pluck_flags_kernels_avx2 -mavx2 -mfma -mf16c)

@@ -5,9 +5,8 @@
     scripts/library_sources.py --check    exit status 1 if that file is not what would be written
 
 scripts/amalgamate imports it. A list of a Meson file has to be written out in full. Files that not
-every target compiles have a system in their name, 'NAME_@0@.c'.format(system), or are in the table
-isa_flags of lib/simd/meson.build. A file of lib/ that neither names is an error, so that none is
-forgotten.
+every target compiles are in the tables system_files of lib/base/meson.build and isa_flags of
+lib/simd/meson.build. A file of lib/ that nothing names is an error, so that none is forgotten.
 """
 import ast
 import pathlib
@@ -23,7 +22,6 @@ PROCESSORS = {
     "aarch64": "defined(__aarch64__)",
 }
 SYSTEMS = {
-    "posix": "!defined(_WIN32) && !defined(__wasi__)",
     "windows": "defined(_WIN32)",
     "wasi": "defined(__wasi__)",
 }
@@ -99,11 +97,24 @@ def evaluated(text, path):
     return value(ast.parse(text, mode="eval").body)
 
 
-def files_of(path, by_system):
-    if not by_system:
-        return [Source(path)]
-    named = [(path.replace("@0@", system), condition) for system, condition in SYSTEMS.items()]
-    return [Source(name, condition) for name, condition in named if (ROOT / name).exists()]
+def system_sources():
+    """Of the other systems and, as the default, of POSIX."""
+    path = "lib/base/meson.build"
+    table = evaluated(one(r"^system_files = (\{.*?^\})", path, read(path)), path)
+    usual = evaluated(one(r"system_files\.get\(host_machine\.system\(\), (\[.*?\])\)", path,
+                          read(path)), path)
+    if not set(table) <= set(SYSTEMS):
+        raise Problem(f"{path}: SYSTEMS of scripts/library_sources.py does not have them all")
+    others = [SYSTEMS[system] for system in table]
+    names = usual + [name for files in table.values() for name in files]
+    for name in dict.fromkeys(names):
+        wanted = [SYSTEMS[system] for system, files in table.items() if name in files]
+        unwanted = [condition for condition in others if condition not in wanted]
+        if name in usual:
+            condition = " && ".join(f"!{condition}" for condition in unwanted)
+        else:
+            condition = " || ".join(wanted)
+        yield Source(f"lib/base/{name}", condition or None)
 
 
 def sources():
@@ -112,11 +123,10 @@ def sources():
     for part in re.findall(r"'(\w+)'", " ".join(
             re.findall(r"^foreach part : \[(.*?)\]", read("lib/meson.build"), re.S | re.M))):
         path = f"lib/{part}/meson.build"
-        for names in re.findall(r"^(?:floor|pluck)_sources \+= files\(((?:[^()]|\(\w*\))*)\)",
+        for names in re.findall(r"^(?:floor|pluck)_sources \+= files\(\s*('[^()]*)\)",
                                 read(path), re.M):
-            for name, by_system in re.findall(r"'([^']+\.c)'(\.format\(system\))?", names):
-                listed += files_of(f"lib/{part}/{name}", by_system)
-    listed += isa_sources()
+            listed += [Source(f"lib/{part}/{name}") for name in re.findall(r"'([^']+)'", names)]
+    listed += [*system_sources(), *isa_sources()]
     names = [source.path for source in listed]
     there = {str(path.relative_to(ROOT)) for path in (ROOT / "lib").rglob("*.c")}
     there = {path for path in there if not path.startswith(OTHER_LIBRARIES)}
