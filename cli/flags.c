@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #define COMMAND_ITEM(name) &name##_command,
 const command *const commands[] = {COMMANDS(COMMAND_ITEM) NULL};
@@ -506,9 +505,10 @@ static int check_words(const call *c)
 static bool is_negative_number(const command *c, const char *word)
 {
     char json[PLK_NUMBER_MAX_TEXT + 1];
+    size_t n = strlen(word);
     return strcmp(c->word_name, "NUMBER") == 0 && *word == '-' &&
-           (number_json(word, json, sizeof json) || strcasecmp(word, "-inf") == 0 ||
-            strcasecmp(word, "-infinity") == 0 || strcasecmp(word, "-nan") == 0);
+           (number_json(word, json, sizeof json) || plk_is_word(word, n, "-inf") ||
+            plk_is_word(word, n, "-infinity") || plk_is_word(word, n, "-nan"));
 }
 
 static int parse(call *c, flag_set *set, void *values, int n_words, char **words)

@@ -3,8 +3,10 @@
  *
  * pluck softmax: the library's softmax family on numbers that are typed or piped.
  */
-#include "base/scalar_math.h"
 #include "setup.h"
+
+#include "base/scalar_math.h"
+#include "base/text.h"
 
 #include <pluck/softmax.h>
 
@@ -13,7 +15,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 typedef struct number_list {
     float *values;
@@ -25,10 +26,11 @@ static const char separators[] = " \t\r\n\v\f,[]";
 static bool parse_float(const char *text, float *value, const char **problem)
 {
     const char *word = text + (*text == '-' || *text == '+');
-    bool is_infinite = strcasecmp(word, "inf") == 0 || strcasecmp(word, "infinity") == 0;
+    size_t n = strlen(word);
+    bool is_infinite = plk_is_word(word, n, "inf") || plk_is_word(word, n, "infinity");
     double limit = (double)INFINITY, number = is_infinite && *text == '-' ? -limit : limit;
     *problem = NULL;
-    if (!is_infinite && strncasecmp(word, "nan", 3) != 0 &&
+    if (!is_infinite && !plk_is_word(word, n < 3 ? n : 3, "nan") &&
         !parse_number(text, -limit, limit, &number))
         *problem = "is not a number";
     else if (number >= limit)

@@ -120,6 +120,15 @@ bool plk_utf8_is_cut(const char *text, size_t n)
     return true;
 }
 
+bool plk_is_word(const char *text, size_t n, const char *word)
+{
+    size_t i = 0;
+    for (; i < n && word[i] != '\0'; i++)
+        if ((text[i] >= 'A' && text[i] <= 'Z' ? text[i] - 'A' + 'a' : text[i]) != word[i])
+            return false;
+    return i == n && word[i] == '\0';
+}
+
 bool plk_is_space(uint8_t c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';

@@ -38,6 +38,10 @@ size_t plk_utf8_decode(const char *text, size_t n, uint32_t *code_point);
 /* Whether text[0] .. text[n - 1] is the start of a longer character that may be valid. */
 bool plk_utf8_is_cut(const char *text, size_t n);
 
+/* Whether text[0] .. text[n - 1] is word, in which letters are small. Capitals of text count as
+ * small ones, whatever the locale is. */
+bool plk_is_word(const char *text, size_t n, const char *word);
+
 /* White space of JSON, and the bytes of the UTF-8 byte order mark with which a text begins, 3 or
  * 0. */
 bool plk_is_space(uint8_t c);

@@ -15,7 +15,6 @@
 #include <assert.h>
 #include <math.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -98,7 +97,7 @@ static bool next_cell(cells *c, cell *found)
 
 static bool is_word(const cell *c, const char *word)
 {
-    return c->length == strlen(word) && strncasecmp(c->text, word, c->length) == 0;
+    return plk_is_word(c->text, c->length, word);
 }
 
 static bool is_one_of(const cell *c, const char *const *words, size_t n)
