@@ -6,15 +6,13 @@
 #include "facts.h"
 
 #include "base/bytes.h"
+#include "base/platform.h"
+#include "base/platform_file.h"
 #include "json/json.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { WHOLE_BYTES = 4 << 20, END_BYTES = 1 << 20, PIECE_BYTES = 4096, N_PIECES = 64 };
 
@@ -33,7 +31,7 @@ fact *facts_add(fact_list *facts, fact_kind kind, const char *name, const char *
     if (!grow(&facts->items, &facts->capacity, facts->n + 1, sizeof *facts->items))
         return NULL;
     fact *f = &facts->items[facts->n];
-    *f = (fact){.kind = kind, .name = strdup(name), .text = strdup(text)};
+    *f = (fact){.kind = kind, .name = copy_text(name), .text = copy_text(text)};
     if (f->name && f->text) {
         facts->n++;
         return f;
@@ -56,19 +54,19 @@ int facts_add_content(fact_list *facts, const char *name, const void *bytes, siz
     return EXIT_DONE;
 }
 
-/* Adds the bytes first to end - 1 of a file that may be shorter now. -1: the system failed. */
+/* Adds the bytes first to end - 1 of a file that may be shorter now. Returns the code of a failure
+ * of the system, or 0. */
 static int hash_part(plk_sha256 *hash, int fd, uint64_t first, uint64_t end)
 {
     unsigned char bytes[1 << 14];
     while (first < end) {
         size_t n = end - first < sizeof bytes ? (size_t)(end - first) : sizeof bytes;
-        ssize_t got = pread(fd, bytes, n, (off_t)first);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return (int)got;
-        plk_sha256_add(hash, bytes, (size_t)got);
-        first += (uint64_t)got;
+        size_t got = 0;
+        int error_code = plk_file_read_at(fd, first, bytes, n, &got);
+        if (error_code != 0 || got == 0)
+            return error_code;
+        plk_sha256_add(hash, bytes, got);
+        first += got;
     }
     return 0;
 }
@@ -89,9 +87,10 @@ static int hash_file(plk_sha256 *hash, int fd, uint64_t size)
 /* Whether every process can read a file. */
 static int check_file(const char *path)
 {
-    struct stat info;
+    plk_file_info info;
     bool is_stream = strcmp(path, "-") == 0 ||
-                     (stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode));
+                     (plk_path_info(path, &info) == 0 && info.kind != PLK_FILE_REGULAR &&
+                      info.kind != PLK_FILE_DIRECTORY);
     return !is_stream
                ? EXIT_DONE
                : complain(EXIT_USAGE, "%s: is a stream, which has one reader: save it to a file",
@@ -100,29 +99,35 @@ static int check_file(const char *path)
 
 static int add_file(fact_list *facts, const char *name, const char *path, bool is_merge)
 {
-    struct stat info;
+    plk_file_info info;
     int checked = check_file(path);
     if (checked != EXIT_DONE)
         return checked;
     fact *f = facts_add(facts, FACT_FILE, name, path);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &info) != 0) {
-        int error_number = errno;
+    int fd = -1;
+    int error_code = plk_file_open(path, PLK_OPEN_READ, &fd);
+    if (error_code == 0)
+        error_code = plk_descriptor_info(fd, &info);
+    if (error_code != 0) {
         if (fd >= 0)
-            close(fd);
-        return complain(EXIT_SYSTEM, "%s: cannot be opened: %s%s", path, strerror(error_number),
+            (void)plk_file_close(fd);
+        char reason[128];
+        plk_system_message(error_code, reason, sizeof reason);
+        return complain(EXIT_SYSTEM, "%s: cannot be opened: %s%s", path, reason,
                         is_merge ? "; merge compares the inputs with those of the shards" : "");
     }
     plk_sha256 hash;
     plk_sha256_start(&hash);
     int code = f ? EXIT_DONE : complain_memory();
-    if (code == EXIT_DONE && hash_file(&hash, fd, (uint64_t)info.st_size) < 0)
-        code = complain(EXIT_SYSTEM, "%s: %s", path, strerror(errno));
+    if (code == EXIT_DONE)
+        error_code = hash_file(&hash, fd, info.size_bytes);
+    if (error_code != 0)
+        code = complain_system(path, NULL, error_code);
     if (code == EXIT_DONE) {
-        f->size_bytes = (uint64_t)info.st_size;
+        f->size_bytes = info.size_bytes;
         plk_sha256_finish(&hash, f->digest);
     }
-    close(fd);
+    (void)plk_file_close(fd);
     return code;
 }
 

@@ -4,11 +4,10 @@
  */
 #include "model.h"
 
-#include <errno.h>
-#include <fcntl.h>
+#include "base/platform_file.h"
+
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { PIECE_BYTES = 1 << 18 };
 
@@ -19,14 +18,15 @@ int lines_open(line_reader *reader, const char *path)
 {
     bool is_stdin = !path || strcmp(path, "-") == 0;
     *reader = (line_reader){.name = is_stdin ? "standard input" : path};
-    reader->fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY);
-    return reader->fd >= 0 ? EXIT_DONE : complain(EXIT_SYSTEM, "%s: %s", path, strerror(errno));
+    reader->fd = PLK_STDIN;
+    int error_code = is_stdin ? 0 : plk_file_open(path, PLK_OPEN_READ, &reader->fd);
+    return error_code == 0 ? EXIT_DONE : complain_system(path, NULL, error_code);
 }
 
 void lines_close(line_reader *reader)
 {
-    if (reader->fd > STDIN_FILENO)
-        close(reader->fd);
+    if (reader->fd > PLK_STDIN)
+        (void)plk_file_close(reader->fd);
     free(reader->text);
     free(reader->lines);
     *reader = (line_reader){.fd = -1};
@@ -93,12 +93,11 @@ int lines_next(line_reader *reader)
     while (reader->n_lines == 0 && !reader->has_ended) {
         if (!make_room(reader))
             return complain_memory();
-        ssize_t got = read(reader->fd, reader->text + reader->n, PIECE_BYTES);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return complain(EXIT_SYSTEM, "%s: %s", reader->name, strerror(errno));
-        reader->n += (size_t)got;
+        size_t got = 0;
+        int error_code = plk_file_read(reader->fd, reader->text + reader->n, PIECE_BYTES, &got);
+        if (error_code != 0)
+            return complain_system(reader->name, NULL, error_code);
+        reader->n += got;
         reader->has_ended = got == 0;
         if (!split(reader))
             return complain_memory();

@@ -3,13 +3,13 @@
 #include "run_files.h"
 #include "run_ranks.h"
 
+#include "base/platform_program.h"
+
 #include <pluck/base.h>
 
-#include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 static int print_version(void)
 {
@@ -25,17 +25,6 @@ static int print_version(void)
     if (peers_version())
         output_printf(&out, "MPI: %s\n", peers_version());
     return output_close(&out, true);
-}
-
-/* Makes sure that no file gets the number of a standard stream that the parent closed, where
- * messages or results would be written into it. The replacement is opened the wrong way round, so
- * that using it is still an error. */
-static void reserve_standard_streams(void)
-{
-    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) < 0 &&
-            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
-            _exit(EXIT_SYSTEM);
 }
 
 static int run(int argc, char **argv)
@@ -64,11 +53,11 @@ static int run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    reserve_standard_streams();
+    if (!plk_program_start(&argc, &argv))
+        return EXIT_SYSTEM;
     /* Character types only: numbers keep their dots. */
     setlocale(LC_CTYPE, "");
     int code = peers_begin(&argc, &argv);
-    unfinished_watch_signals();
-    shortened_watch_signal();
+    signals_watch();
     return peers_end(code == EXIT_DONE ? run(argc, argv) : code);
 }

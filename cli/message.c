@@ -8,6 +8,8 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* The longest path and what is said about it. */
 enum { TEXT_BYTES = 4096 + 1024, BEGINNING_BYTES = MESSAGE_LINE_BYTES - TEXT_BYTES - 4 };
@@ -98,6 +100,13 @@ void say(const char *head, const char *format, ...)
     va_start(values, format);
     say_values(false, head, format, values);
     va_end(values);
+}
+
+char *copy_text(const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *copy = malloc(size);
+    return copy ? memcpy(copy, text, size) : NULL;
 }
 
 bool grow(void *items, size_t *capacity, size_t n, size_t size_bytes)

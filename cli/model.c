@@ -5,10 +5,10 @@
 #include "model.h"
 #include "setup.h"
 
+#include "base/platform_file.h"
 #include "file/array_file.h"
 #include "thread/thread.h"
 
-#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,14 +28,16 @@ static const unsigned char npy_magic[4] = {0x93, 'N', 'U', 'M'};
 
 static int first_bytes(const char *path, unsigned char bytes[4])
 {
-    FILE *file = fopen(path, "rb");
-    if (!file)
-        return complain(EXIT_SYSTEM, "%s: %s", path, strerror(errno));
-    size_t n = fread(bytes, 1, 4, file);
-    int error = ferror(file) ? errno : 0;
-    fclose(file);
-    if (error != 0)
-        return complain(EXIT_SYSTEM, "%s: %s", path, strerror(error));
+    int fd = -1;
+    int error_code = plk_file_open(path, PLK_OPEN_READ, &fd);
+    if (error_code != 0)
+        return complain_system(path, NULL, error_code);
+    size_t n = 0, got = 1;
+    for (; n < 4 && got > 0 && error_code == 0; n += got)
+        error_code = plk_file_read(fd, bytes + n, 4 - n, &got);
+    (void)plk_file_close(fd);
+    if (error_code != 0)
+        return complain_system(path, NULL, error_code);
     return n == 4
                ? EXIT_DONE
                : complain(

@@ -9,6 +9,8 @@
 #include "run_ranks.h"
 
 #include "base/alloc.h"
+#include "base/platform.h"
+#include "base/platform_program.h"
 #include "json/json.h"
 
 #include <errno.h>
@@ -17,8 +19,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 enum { LIST_BYTES = 1024, WRAP_INDENT = 2, MIN_WIDTH = 20, MAX_WIDTH = 1000 };
 
@@ -31,7 +31,7 @@ static void keep_error(output *out, pluck_status status)
 static int finish_open(output *out, pluck_status status)
 {
     out->is_open = status == PLUCK_OK;
-    out->is_terminal = out->is_open && peers_have_terminal() && isatty(out->file.fd) != 0;
+    out->is_terminal = out->is_open && peers_have_terminal() && plk_is_terminal(out->file.fd);
     return complain_error(status, &out->err);
 }
 
@@ -65,25 +65,23 @@ int output_open_file(output *out, const char *path)
     /* Opening a pipe waits for its reader, perhaps for ever: no signal may wait then. */
     bool holds = place.kind == PLK_PLACE_FILE;
     if (holds)
-        unfinished_hold_signals(true);
+        plk_signals_hold(true);
     status = plk_new_file_open(&out->file, path, &allocator, &out->err);
     if (status == PLUCK_OK && out->file.temporary)
         out->unfinished = unfinished_add(out->file.temporary);
     if (holds)
-        unfinished_hold_signals(false);
+        plk_signals_hold(false);
     return finish_open(out, status);
 }
 
 unsigned output_width(const output *out, unsigned otherwise)
 {
     const char *columns = getenv("COLUMNS");
-    struct winsize size;
     unsigned long width = columns ? strtoul(columns, NULL, 10) : 0;
     if (width >= MIN_WIDTH && width <= MAX_WIDTH)
         return (unsigned)width;
-    if (ioctl(out->file.fd, TIOCGWINSZ, &size) == 0 && size.ws_col >= MIN_WIDTH)
-        return size.ws_col;
-    return otherwise;
+    unsigned of_terminal = plk_terminal_columns(out->file.fd);
+    return of_terminal >= MIN_WIDTH ? of_terminal : otherwise;
 }
 
 unsigned output_room(const output *out, unsigned columns)
@@ -109,7 +107,7 @@ int output_open_error(output *out)
     if (!ranks_writes())
         return open_nothing(out, "standard error");
     *out = (output){.name = "standard error", .unfinished = -1};
-    return finish_open(out, plk_new_file_open_descriptor(&out->file, out->name, STDERR_FILENO,
+    return finish_open(out, plk_new_file_open_descriptor(&out->file, out->name, PLK_STDERR,
                                                          &allocator, &out->err));
 }
 
@@ -229,7 +227,9 @@ static int complain_first(const output *outs, size_t n, bool with_others)
         list[0] = '\0';
     if (out->err.status != PLUCK_OK)
         return complain(EXIT_SYSTEM, "%s%s", out->err.message, list);
-    return complain(EXIT_SYSTEM, "%s: %s%s", out->name, strerror(out->error), list);
+    char reason[128];
+    plk_system_message(out->error, reason, sizeof reason);
+    return complain(EXIT_SYSTEM, "%s: %s%s", out->name, reason, list);
 }
 
 int outputs_close(output *outs, size_t n, bool keep)

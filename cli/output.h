@@ -63,6 +63,9 @@ void note(const char *format, ...) PLK_PRINTF(1, 2);
 /* The same with another beginning, in any case. */
 void say(const char *head, const char *format, ...) PLK_PRINTF(2, 3);
 
+/* A copy from malloc(). NULL: memory ran out. */
+char *copy_text(const char *text);
+
 /* Makes room for n items of size_bytes as plk_grow() does, of malloc(). false: memory ran out. */
 bool grow(void *items, size_t *capacity, size_t n, size_t size_bytes);
 

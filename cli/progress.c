@@ -5,11 +5,12 @@
 
 #include "run_ranks.h"
 
+#include "base/platform.h"
+#include "base/platform_program.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #define DELAY_SECONDS    1.0
 #define INTERVAL_SECONDS 0.1
@@ -18,9 +19,7 @@
 
 static double now(void)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    return 1e-9 * (double)plk_clock_ns();
 }
 
 void progress_start(progress *p, uint64_t total, const output *out)
@@ -29,7 +28,7 @@ void progress_start(progress *p, uint64_t total, const output *out)
     p->total = total;
     p->has_lines = !peers_have_terminal();
     p->is_enabled = !message_is_quiet() && peers_write() &&
-                    (p->has_lines || (!(out && out->is_terminal) && isatty(STDERR_FILENO)));
+                    (p->has_lines || (!(out && out->is_terminal) && plk_is_terminal(PLK_STDERR)));
     /* Tests cannot wait so long. */
     const char *seconds = getenv("PLUCK_MPI_PROGRESS_SECONDS");
     if (!seconds || !parse_number(seconds, 0, LINE_SECONDS, &p->line_seconds))
@@ -69,7 +68,7 @@ static void draw(progress *p, uint64_t done, double time)
         snprintf(line + n, sizeof line - (size_t)n, "%llu %s, %s", (unsigned long long)done,
                  p->unit ? p->unit : "draws", rate);
     } else {
-        output screen = {.file = {.fd = STDERR_FILENO}};
+        output screen = {.file = {.fd = PLK_STDERR}};
         unsigned width = output_width(&screen, 80);
         unsigned bar = width > BAR_MAX + 40 ? BAR_MAX : width > 50 ? width - 40 : 10;
         double part = (double)done / (double)p->total;

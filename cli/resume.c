@@ -11,13 +11,13 @@
 #include "resume.h"
 
 #include "base/error.h"
+#include "base/platform_file.h"
 #include "base/tally.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* The stream of messages. */
 #define STREAM_MESSAGE (RANKS_RECORD - 1)
@@ -45,9 +45,10 @@ int resume_start(const char *folder, uint32_t n_shards, const partial_head *head
     if (strlen(folder) + 64 > PATH_BYTES)
         return complain(EXIT_USAGE, "--partials: the path has %zu bytes; expected up to %d",
                         strlen(folder), PATH_BYTES - 64);
-    if (mkdir(folder, 0777) == 0 || errno == EEXIST)
+    int error_code = plk_directory_create(folder);
+    if (error_code == 0 || error_code == EEXIST)
         return EXIT_DONE;
-    return complain(EXIT_SYSTEM, "%s: cannot be created: %s", folder, strerror(errno));
+    return complain_system(folder, "cannot be created", error_code);
 }
 
 static void path_of(uint64_t shard, char path[PATH_BYTES])
@@ -80,10 +81,10 @@ static int check(const partial *p)
 /* Opens the partial of a shard. *is_there is false, and nothing open, if there is no such file. */
 static int open_partial(partial *p, uint64_t shard, char path[PATH_BYTES], bool *is_there)
 {
-    struct stat info;
+    plk_file_info info;
     pluck_error err;
     path_of(shard, path);
-    *is_there = stat(path, &info) == 0 || errno != ENOENT;
+    *is_there = plk_path_info(path, &info) != ENOENT;
     if (!*is_there)
         return EXIT_DONE;
     pluck_status status = partial_open(p, path, &err);

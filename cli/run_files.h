@@ -26,26 +26,17 @@ int run_files_open_results(output *out, const call *c);
  * Input files that become shorter while they are mapped.
  */
 
-/* Removes the unfinished files if a signal ends the process, by a closed pipe too. Called at the
- * start, and again by who had own handlers in between. */
-void unfinished_watch_signals(void);
-
-/* Removes the unfinished files; for signal handlers. */
-void unfinished_unlink(void);
+/* From now on a signal that ends the process removes the unfinished files first. Reading past the
+ * new end of a mapped file ends it with EXIT_DATA and one line that names the file. Called once, at
+ * the start. plk_signals_hold() lets signals wait around making a file and adding it, and around
+ * calls of the library that make and finish one. */
+void signals_watch(void);
 
 /* Adds the path of an unfinished file. Returns its number, or -1 if it cannot be remembered. */
 int unfinished_add(const char *path);
 
 /* The file is finished or gone. -1 is allowed. */
 void unfinished_remove(int number);
-
-/* Lets signals that end the command wait, true, and lets them come again, false: around making a
- * file and adding it, and around calls of the library that make and finish one. */
-void unfinished_hold_signals(bool hold);
-
-/* From now on, reading past the new end of a mapped file ends the process with EXIT_DATA and one
- * line that names the file, and removes unfinished outputs. Called once, at the start. */
-void shortened_watch_signal(void);
 
 /* The input files of the run, as long as they are now. The paths must stay valid; paths itself need
  * not. Replaces what was told before. */

@@ -3,19 +3,17 @@
 
 #include "run_ranks.h"
 
+#include "base/platform_file.h"
 #include "base/text.h"
-
 #include "json/json.h"
 
 #include <pluck/rng.h>
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { CONFIG_LIMIT_BYTES = 16 << 20, PIECE_BYTES = 16384 };
 
@@ -23,28 +21,28 @@ int read_file(const char *path, size_t limit, char **text, size_t *n)
 {
     bool is_stdin = strcmp(path, "-") == 0;
     const char *name = is_stdin ? "standard input" : path;
-    int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY);
-    size_t capacity = 0;
-    ssize_t got = 1;
+    int fd = PLK_STDIN;
+    size_t capacity = 0, got = 1;
     *text = NULL;
     *n = 0;
-    int code = fd < 0 ? complain(EXIT_SYSTEM, "%s: %s", path, strerror(errno)) : EXIT_DONE;
+    int error_code = is_stdin ? 0 : plk_file_open(path, PLK_OPEN_READ, &fd);
+    int code = error_code == 0 ? EXIT_DONE : complain_system(path, NULL, error_code);
     while (code == EXIT_DONE && got != 0) {
         if (!grow(text, &capacity, *n + PIECE_BYTES, 1)) {
             code = complain_memory();
             break;
         }
-        got = read(fd, *text + *n, capacity - *n - 1);
-        if (got < 0 && errno != EINTR)
-            code = complain(EXIT_SYSTEM, "%s: %s", name, strerror(errno));
-        *n += got > 0 ? (size_t)got : 0;
+        error_code = plk_file_read(fd, *text + *n, capacity - *n - 1, &got);
+        if (error_code != 0)
+            code = complain_system(name, NULL, error_code);
+        *n += got;
         (*text)[*n] = '\0';
         if (*n > limit)
             code = complain(EXIT_DATA, "%s: is larger than %zu bytes, the limit for this input",
                             name, limit);
     }
-    if (fd > STDIN_FILENO)
-        close(fd);
+    if (fd > PLK_STDIN)
+        (void)plk_file_close(fd);
     if (code != EXIT_DONE) {
         free(*text);
         *text = NULL;

@@ -1,79 +1,34 @@
 /*
- * A signal handler may call unlink() but nothing that allocates: for that the process keeps the
- * paths in static storage. Afterwards the signal does what it would have done, so that the parent
- * sees its number.
+ * Before a signal ends the process, the unfinished files are removed. A signal handler may call
+ * nothing that allocates: for that the process keeps the paths in static storage.
  *
- * The system says SIGBUS, and where in memory, but not in which file. stat() may be called by a
- * signal handler: the file that is shorter now than before it was opened is the one.
- *
- * The handler runs on the thread that read. Threads of the library leave SIGBUS open for that.
- * Several of them may meet the end of the file at once: the first one speaks, the others wait for
- * it to end the process.
+ * The system says where in memory a file cannot be read, but not which file. The one that is
+ * shorter now than before it was opened is the one.
  */
 #include "run_files.h"
 
-#include <limits.h>
+#include "base/platform_program.h"
+
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#ifndef PATH_MAX
-#    define PATH_MAX 4096
-#endif
+enum { MAX_FILES = 8, PATH_BYTES = 4096 };
 
-enum { MAX_FILES = 8 };
-
-static char paths[MAX_FILES][PATH_MAX];
+static char paths[MAX_FILES][PATH_BYTES];
 static volatile sig_atomic_t is_used[MAX_FILES];
 
-/* What ends a process, except for faults of the program itself, SIGBUS (see on_bus_error()) and
- * SIGKILL. */
-static const int fatal[] = {SIGINT,  SIGTERM, SIGHUP,    SIGQUIT, SIGXFSZ, SIGXCPU, SIGALRM,
-                            SIGUSR1, SIGUSR2, SIGVTALRM, SIGPROF, SIGABRT, SIGPIPE};
-
-static void fill(sigset_t *set)
-{
-    sigemptyset(set);
-    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
-        sigaddset(set, fatal[i]);
-}
-
-void unfinished_unlink(void)
+static void unlink_unfinished(void)
 {
     for (size_t i = 0; i < MAX_FILES; i++)
         if (is_used[i] != 0)
-            unlink(paths[i]);
-}
-
-static void on_signal(int number)
-{
-    unfinished_unlink();
-    signal(number, SIG_DFL);
-    raise(number);
-}
-
-void unfinished_watch_signals(void)
-{
-    struct sigaction action, old;
-    memset(&action, 0, sizeof action);
-    fill(&action.sa_mask);
-    action.sa_handler = on_signal;
-    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) {
-        /* nohup and background jobs ignore some: that stays. Ending quietly on a closed pipe does
-         * not depend on what the parent ignored. */
-        if (fatal[i] == SIGPIPE ||
-            (sigaction(fatal[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN))
-            sigaction(fatal[i], &action, NULL);
-    }
+            (void)plk_file_remove(paths[i]);
 }
 
 int unfinished_add(const char *path)
 {
     size_t size = strlen(path) + 1;
-    for (int i = 0; i < MAX_FILES && size <= PATH_MAX; i++) {
+    for (int i = 0; i < MAX_FILES && size <= PATH_BYTES; i++) {
         if (is_used[i] != 0)
             continue;
         memcpy(paths[i], path, size);
@@ -89,28 +44,13 @@ void unfinished_remove(int number)
         is_used[number] = 0;
 }
 
-void unfinished_hold_signals(bool hold)
-{
-    static sigset_t before;
-    sigset_t held;
-    if (!hold) {
-        sigprocmask(SIG_SETMASK, &before, NULL);
-        return;
-    }
-    fill(&held);
-    /* Nothing that a mapped file could do comes in between, but somebody may send it. */
-    sigaddset(&held, SIGBUS);
-    sigprocmask(SIG_BLOCK, &held, &before);
-}
-
 typedef struct watched {
     const char *path;
-    off_t size;
+    uint64_t size_bytes;
 } watched;
 
 static watched *files;
 static size_t n_files;
-static atomic_flag someone_speaks = ATOMIC_FLAG_INIT;
 
 /* A line that is put together without memory from the system; what does not fit is cut. */
 typedef struct line {
@@ -137,27 +77,18 @@ static void add(line *l, const char *text)
 static const char *shortened_file(void)
 {
     for (size_t i = 0; i < n_files; i++) {
-        struct stat info;
-        if (stat(files[i].path, &info) == 0 && info.st_size < files[i].size)
+        plk_file_info info;
+        if (plk_path_info(files[i].path, &info) == 0 && info.size_bytes < files[i].size_bytes)
             return files[i].path;
     }
     return NULL;
 }
 
-static void on_bus_error(int number, siginfo_t *info, void *where)
+static void report_shortened(void)
 {
-    (void)where;
-    while (atomic_flag_test_and_set(&someone_speaks))
-        pause();
-    unfinished_unlink();
-    /* Sent by a process: ends this one as other signals do. */
-    if (info->si_code <= 0) {
-        signal(number, SIG_DFL);
-        raise(number);
-        return;
-    }
+    unlink_unfinished();
     /* The control sequence takes a progress bar away. */
-    line l = {.text = "\r\033[K", .n = isatty(STDERR_FILENO) ? 4 : 0};
+    line l = {.text = "\r\033[K", .n = plk_is_terminal(PLK_STDERR) ? 4 : 0};
     const char *path = shortened_file();
     add(&l, message_who());
     add(&l, ": ");
@@ -168,19 +99,14 @@ static void on_bus_error(int number, siginfo_t *info, void *where)
     if (l.n == sizeof l.text)
         l.n--;
     l.text[l.n++] = '\n';
-    ptrdiff_t written = write(STDERR_FILENO, l.text, l.n);
-    (void)written;
-    _exit(EXIT_DATA);
+    plk_error_write(l.text, l.n);
+    plk_program_exit(EXIT_DATA);
 }
 
-void shortened_watch_signal(void)
+void signals_watch(void)
 {
-    struct sigaction action;
-    memset(&action, 0, sizeof action);
-    sigfillset(&action.sa_mask);
-    action.sa_flags = SA_SIGINFO;
-    action.sa_sigaction = on_bus_error;
-    sigaction(SIGBUS, &action, NULL);
+    plk_signals_watch(unlink_unfinished);
+    plk_map_fault_watch(report_shortened);
 }
 
 void shortened_watch_files(const char *const *inputs, size_t n)
@@ -189,9 +115,9 @@ void shortened_watch_files(const char *const *inputs, size_t n)
     n_files = 0;
     files = malloc((n > 0 ? n : 1) * sizeof *files);
     for (size_t i = 0; i < n && files; i++) {
-        struct stat info;
-        if (stat(inputs[i], &info) == 0 && S_ISREG(info.st_mode))
-            files[n_files++] = (watched){inputs[i], info.st_size};
+        plk_file_info info;
+        if (plk_path_info(inputs[i], &info) == 0 && info.kind == PLK_FILE_REGULAR)
+            files[n_files++] = (watched){inputs[i], info.size_bytes};
     }
     free(old);
 }

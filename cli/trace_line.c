@@ -320,7 +320,7 @@ static char *read_name(reading *r, const plk_json_node *root)
     const char *name = plk_json_string(node);
     if (r->code != EXIT_DONE || !node)
         return NULL;
-    char *copy = name ? strdup(name) : NULL;
+    char *copy = name ? copy_text(name) : NULL;
     if (!name)
         (void)fail(r, "dump", " is not a text");
     else if (!copy)

@@ -11,6 +11,7 @@
  * What the times suggest: each rule looks at one thing and says something only if it was measured
  * to matter; the thresholds keep noise from talking.
  */
+#include "base/platform.h"
 #include "base/scalar_math.h"
 #include "input.h"
 #include "setup.h"
@@ -22,7 +23,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 typedef struct bench_flags {
     call call;
@@ -304,19 +304,12 @@ static int plan_steps(bench_plan *plan, pluck_isa isa)
     return code;
 }
 
-static double seconds_on(clockid_t clock)
-{
-    struct timespec t = {0, 0};
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* Microseconds a token over n tokens; negative after complain() if one failed. */
 static double run_step(const bench_plan *plan, const bench_step *step, size_t n, int *code)
 {
     const bench_rows *rows = &plan->rows;
     pluck_error err;
-    double start = seconds_on(CLOCK_THREAD_CPUTIME_ID);
+    uint64_t start = plk_thread_cpu_ns();
     for (size_t i = 0; i < n; i++) {
         size_t row = i % rows->n;
         pluck_logits logits = {rows->data + row * rows->row_bytes, rows->dtype, rows->n_vocab};
@@ -332,7 +325,7 @@ static double run_step(const bench_plan *plan, const bench_step *step, size_t n,
             break;
         }
     }
-    return 1e6 * (seconds_on(CLOCK_THREAD_CPUTIME_ID) - start) / (double)n;
+    return 1e-3 * (double)(plk_thread_cpu_ns() - start) / (double)n;
 }
 
 /* Fills the history, and finds out how many tokens a round takes: whole turns of the rows. */
@@ -366,10 +359,10 @@ static double median(double *values, size_t n)
 static int measure(bench_plan *plan, double seconds)
 {
     enum { MIN_ROUNDS = 5 };
-    double start = seconds_on(CLOCK_MONOTONIC);
+    uint64_t start = plk_clock_ns();
     int code = calibrate(plan);
     while (code == EXIT_DONE && plan->n_rounds < BENCH_MAX_ROUNDS &&
-           (plan->n_rounds < MIN_ROUNDS || seconds_on(CLOCK_MONOTONIC) - start < seconds)) {
+           (plan->n_rounds < MIN_ROUNDS || 1e-9 * (double)(plk_clock_ns() - start) < seconds)) {
         size_t round = plan->n_rounds++;
         for (size_t s = 0; s < plan->n_steps && code == EXIT_DONE; s++) {
             bench_step *step = &plan->steps[s];

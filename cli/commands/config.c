@@ -2,13 +2,13 @@
 #include "help.h"
 #include "setup.h"
 
+#include "base/platform_program.h"
 #include "json/json.h"
 
 #include <pluck/config.h>
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 typedef struct show_flags {
     call call;
@@ -155,7 +155,7 @@ static int init(const void *given)
                         near ? "; did you mean '" : "; --list shows them", near ? near : "",
                         near ? "'?" : "");
     int code = EXIT_DONE;
-    if (!flags->list && isatty(STDERR_FILENO))
+    if (!flags->list && plk_is_terminal(PLK_STDERR))
         code = explain(p);
     if (code == EXIT_DONE)
         code = output_open(&out, NULL);

@@ -10,14 +10,13 @@
 #include "setup.h"
 
 #include "base/bytes.h"
+#include "base/platform_file.h"
+#include "base/platform_program.h"
 
 #include <pluck/dump.h>
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 typedef struct convert_flags {
     call call;
@@ -77,10 +76,11 @@ static int choose_format(const convert_flags *flags, pluck_dump_format *format)
 /* A descriptor of a pipe, which has a reader then; else -1. */
 static int open_door(const char *path)
 {
-    struct stat info;
-    return path && stat(path, &info) == 0 && S_ISFIFO(info.st_mode)
-               ? open(path, O_WRONLY | O_CLOEXEC)
-               : -1;
+    plk_file_info info;
+    int door = -1;
+    if (path && plk_path_info(path, &info) == 0 && info.kind == PLK_FILE_PIPE)
+        (void)plk_file_open(path, PLK_OPEN_WRITE, &door);
+    return door;
 }
 
 /* The files of the writer, if rows have places in them. */
@@ -121,16 +121,16 @@ static int create_writer(conversion *c, const pluck_dump_writer_options *options
     pluck_error err;
     /* Opening a pipe waits for its reader, perhaps for ever: not while signals wait. */
     const int doors[2] = {open_door(flags->output), open_door(flags->targets_out)};
-    unfinished_hold_signals(true);
+    plk_signals_hold(true);
     pluck_status status = pluck_dump_writer_create(&c->writer, flags->output, options, &err);
     for (unsigned i = 0; i < 2 && status == PLUCK_OK; i++) {
         const char *path = pluck_dump_writer_temporary(c->writer, i);
         c->unfinished[i] = path ? unfinished_add(path) : -1;
     }
-    unfinished_hold_signals(false);
+    plk_signals_hold(false);
     for (size_t i = 0; i < 2; i++)
         if (doors[i] >= 0)
-            close(doors[i]);
+            (void)plk_file_close(doors[i]);
     return complain_error(status, &err);
 }
 

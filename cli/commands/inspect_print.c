@@ -20,7 +20,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define FIXED_COLUMNS  (6 + 9 + 2 + OUTPUT_CELL_COLUMNS + 2 + 9 + 10 + 2)
 #define BAR_MIN        8

@@ -8,6 +8,8 @@
 #include "input.h"
 #include "trace_line.h"
 
+#include "base/platform_file.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -406,9 +408,9 @@ static int run(const void *given)
     int code = setup_isa(flags->isa, &run.state.isa);
     const char *path = flags->call.words[0];
     run.lines.name = source_name(path);
-    run.lines.file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
+    run.lines.file = strcmp(path, "-") == 0 ? stdin : plk_stream_open(path);
     if (code == EXIT_DONE && !run.lines.file)
-        code = complain(EXIT_SYSTEM, "%s: %s", path, strerror(errno));
+        code = complain_system(path, NULL, errno);
     if (code == EXIT_DONE)
         code = open_sources(&run);
     if (code == EXIT_DONE)

@@ -1,9 +1,9 @@
 /* pluck tree eval: what a head is worth on pairs, and what its answers cost. */
+#include "base/platform.h"
 #include "base/scalar_math.h"
 #include "model.h"
 
 #include <math.h>
-#include <time.h>
 
 typedef struct eval_flags {
     call call;
@@ -29,9 +29,7 @@ typedef struct evaluation {
 /* Processor time, which stands still while other programs run. */
 static double now(void)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
+    return 1e-3 * (double)plk_thread_cpu_ns();
 }
 
 static pluck_status ask(evaluation *e, pluck_head_query *query, question what, uint64_t row,

@@ -11,6 +11,7 @@
 #include "setup.h"
 
 #include "base/alloc.h"
+#include "base/platform_program.h"
 #include "base/scalar_math.h"
 #include "file/file.h"
 #include "thread/thread.h"
@@ -19,11 +20,9 @@
 
 #include <errno.h>
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 typedef struct training_flags {
     call call;
@@ -61,28 +60,6 @@ typedef struct training {
     progress bar;
     double dense_loss; /* of the teacher on the pairs that are judged by */
 } training;
-
-static volatile sig_atomic_t caught_signal;
-
-static void on_signal(int number)
-{
-    caught_signal = number;
-    unfinished_watch_signals();
-}
-
-/* If there is a checkpoint, and one process alone to write it, the first SIGINT, SIGTERM or SIGHUP
- * from now on only sets caught_signal. */
-static void checkpoint_watch_signals(const checkpoint *c)
-{
-    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
-    struct sigaction action, old;
-    memset(&action, 0, sizeof action);
-    sigemptyset(&action.sa_mask);
-    action.sa_handler = on_signal;
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers && c->path && ranks_are_alone(); i++)
-        if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
-            sigaction(numbers[i], &action, NULL);
-}
 
 /* A shard has its nodes alone, and only until it ends. */
 static bool has_shards(void)
@@ -201,19 +178,20 @@ static int checkpoint_save(checkpoint *c, const pluck_trainer *trainer)
 {
     pluck_error err;
     /* The library does not tell the name of its unfinished file: no signal comes in between. */
-    unfinished_hold_signals(true);
+    plk_signals_hold(true);
     pluck_status status = pluck_trainer_save(trainer, c->path, &err);
     c->is_own = c->is_own || status == PLUCK_OK;
-    unfinished_hold_signals(false);
+    plk_signals_hold(false);
     return complain_error(status, &err);
 }
 
 /* Removes what this run has written: its work is in the head now. */
 static int checkpoint_remove(checkpoint *c)
 {
-    if (!c->is_own || unlink(c->target) == 0 || errno == ENOENT)
+    int error_code = c->is_own ? plk_file_remove(c->target) : 0;
+    if (error_code == 0 || error_code == ENOENT)
         return EXIT_DONE;
-    return complain(EXIT_SYSTEM, "%s: %s", c->path, strerror(errno));
+    return complain_system(c->path, NULL, error_code);
 }
 
 enum { TREE_HUFFMAN, TREE_BALANCED, TREE_CLUSTERS };
@@ -432,7 +410,7 @@ static int train(training *t)
             if (code != EXIT_DONE)
                 return code;
         }
-        if (caught_signal != 0 && !now.is_done) {
+        if (plk_interrupt_is_caught() && !now.is_done) {
             progress_clear(&t->bar);
             int code = checkpoint_save(&t->checkpoint, t->trainer);
             if (code != EXIT_DONE)
@@ -444,8 +422,7 @@ static int train(training *t)
                 t->checkpoint.path);
             output_close(&t->out, true);
             /* As the parent expects. */
-            signal(caught_signal, SIG_DFL);
-            raise(caught_signal);
+            plk_interrupt_end();
         }
     }
     progress_clear(&t->bar);
@@ -513,11 +490,11 @@ static int finish(training *t)
     /* The library does not tell the name of its unfinished file: no signal comes in between. One
      * that is written in place has none, and a pipe may take for ever. */
     if (t->checkpoint.output_is_file)
-        unfinished_hold_signals(true);
+        plk_signals_hold(true);
     if (status == PLUCK_OK)
         status = pluck_head_save(head, t->flags->output, &err);
     if (t->checkpoint.output_is_file)
-        unfinished_hold_signals(false);
+        plk_signals_hold(false);
     pluck_head_destroy(&head);
     if (status != PLUCK_OK)
         return complain_error(status, &err);
@@ -563,8 +540,9 @@ static int run(training *t)
         code = run_files_open_results(&t->out, &flags->call);
     if (code == EXIT_DONE && flags->format == FORMAT_TEXT)
         output_wrap(&t->out);
-    if (code == EXIT_DONE)
-        checkpoint_watch_signals(&t->checkpoint);
+    /* There is a checkpoint, and one process alone to write it. */
+    if (code == EXIT_DONE && t->checkpoint.path && ranks_are_alone())
+        plk_interrupt_catch();
     if (code == EXIT_DONE)
         code = build_tree(t);
     if (code == EXIT_DONE && t->teacher.head && ranks_writes())

@@ -14,10 +14,11 @@
 
 #include "output.h"
 
+#include "base/platform.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "atomics in shared memory must be free of locks");
 
@@ -33,8 +34,7 @@ void world_pause(unsigned *n_steps)
     unsigned n = ++*n_steps;
     if (n < SPINS)
         return;
-    long ns = n - SPINS < 10 ? 1000L << (n - SPINS) : MAX_PAUSE_NS;
-    nanosleep(&(struct timespec){.tv_nsec = ns}, NULL);
+    plk_sleep_ns(n - SPINS < 10 ? (uint64_t)1000 << (n - SPINS) : MAX_PAUSE_NS);
 }
 
 void world_wait(MPI_Request *request)
