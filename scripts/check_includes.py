@@ -6,7 +6,7 @@
  * Parts of lib/ include only the parts below them (ALLOWED), by a path from lib/; a stage includes
    no other stage, a dump reader no other reader; <pluck/*.h> may be included anywhere.
  * Intrinsics headers are for lib/simd/, <pthread.h>, <threads.h> and <omp.h> for lib/thread/,
-   <cjson/cJSON.h> for lib/json/tree.c; examples/ see <pluck/*.h>, their own headers and the
+   <cjson/cJSON.h> for lib/json/cjson_nodes.c; examples/ see <pluck/*.h>, their own headers and the
    system's, cli/ also the floor of lib/ (FLOOR); public headers see <pluck/*.h> and the system's.
  * File names are unique within a part of lib/ and outside of it, except among examples/, that
    lib/.../x.c may implement include/pluck/x.h, and that a file of cli/commands/ has the name of its
@@ -67,7 +67,7 @@ MAX_COLUMNS = 100
 TEMPLATE = re.compile(r"template|^vocabulary_|^lanes_inline")
 INTRINSICS = re.compile(r"(\w*intrin|arm_\w+|cpuid)\.h")
 THREADS = re.compile(r"(pthread|threads|omp)\.h")
-CJSON_USER = "lib/json/tree.c"
+CJSON_USER = "lib/json/cjson_nodes.c"
 # What a stage, a dump reader or an importer defines instead of functions with a header.
 DESCRIPTOR = re.compile(r"^const (?:plk_stage|plk_dump_reader|plk_importer) \w+ = \{", re.MULTILINE)
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"\n]+)[>"]', re.MULTILINE)
