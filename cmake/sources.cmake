@@ -32,6 +32,8 @@ set(pluck_sources
     lib/base/sha256.c
     lib/base/tally.c
     lib/base/text.c
+    lib/json/cjson_nodes.c
+    lib/json/own_nodes.c
     lib/json/reader.c
     lib/json/tree.c
     lib/json/write.c

@@ -68,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         else
             require(problem.what && problem.at <= size, "no problem is told");
         plk_json_close(&json);
-        if (plk_json_open(&json, text, size - 1, NULL, NULL, &err) != PLUCK_OK)
+        if (plk_json_open(&json, text, size - 1, 0, NULL, NULL, &err) != PLUCK_OK)
             require(err.status == PLUCK_ERR_CONFIG && err.message[0] != '\0', "no message");
         plk_json_close(&json);
     }

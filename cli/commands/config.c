@@ -117,7 +117,7 @@ static int print_preset_line(output *out, const preset *p)
 {
     plk_json json;
     pluck_error err;
-    pluck_status status = plk_json_open(&json, p->json, p->size_bytes, p->name, NULL, &err);
+    pluck_status status = plk_json_open(&json, p->json, p->size_bytes, 0, p->name, NULL, &err);
     if (status != PLUCK_OK)
         return complain_error(status, &err);
     const char *about = plk_json_string(plk_json_member(json.root, "description"));

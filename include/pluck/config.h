@@ -13,6 +13,11 @@
  *
  * An error in a configuration is PLUCK_ERR_CONFIG. Errors in JSON text have the message "line L,
  * column C: $.path: what is wrong; what is allowed". L and C count from 1, and C counts characters.
+ *
+ * A library built without JSON (-Djson=none) makes configurations by pluck_config_create(), the
+ * setters and pluck_config_add_stage(). pluck_config_from_json(), pluck_config_set_json(),
+ * pluck_config_to_json(), pluck_config_schema(), pluck_config_import() and pluck_import_guess()
+ * then return PLUCK_ERR_CONFIG.
  */
 #ifndef PLUCK_CONFIG_H
 #define PLUCK_CONFIG_H

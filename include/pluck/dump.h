@@ -12,7 +12,8 @@
  *                are flattened into rows. Fortran order is slow, because each row is gathered from
  *                the whole file; at most 512 MiB of the file stay resident.
  *   .safetensors F32, F16, BF16 and F64. The rows are one tensor of the file, or numbered ones (see
- *                below), with axes as in .npy.
+ *                below), with axes as in .npy. PLUCK_ERR_CONFIG if the library was built without
+ *                JSON.
  *   torch        tensors in a file of torch.save() (PyTorch 1.6 and later), alone or in dicts and
  *                lists: f32, f16, bf16 and f64, contiguous. The pickle is read but never executed.
  *   .npz         one .npy array in a ZIP file (zip64 included), stored or, if the library has zlib,

@@ -282,7 +282,8 @@ PLUCK_API pluck_status pluck_head_save(const pluck_head *head, const char *path,
  * AdaptiveLogSoftmaxWithLoss. The tensors of the latter have the names above, or all have the same
  * prefix before these names ("loss.head.weight"). The file is mapped and stays open, unless
  * options->no_map is set; with options->copy it is read and closed. PLUCK_ERR_FORMAT if the file is
- * neither; everything in it is checked.
+ * neither; everything in it is checked. PLUCK_ERR_CONFIG if the library was built without JSON, in
+ * which .safetensors files begin.
  */
 PLUCK_API pluck_status pluck_head_open(pluck_head **out, const char *path,
                                        const pluck_head_options *options, pluck_error *err);

@@ -70,7 +70,7 @@ PLUCK_API pluck_status pluck_sampler_create(pluck_sampler **out, const pluck_con
                                             pluck_error *err);
 
 /* Makes a sampler without options from the JSON text of a configuration, which need not be
- * NUL-terminated. */
+ * NUL-terminated. PLUCK_ERR_CONFIG also if the library was built without JSON. */
 PLUCK_API pluck_status pluck_sampler_from_json(pluck_sampler **out, const char *json,
                                                size_t json_size_bytes, uint32_t n_vocab,
                                                pluck_error *err);

@@ -124,7 +124,8 @@ PLUCK_API pluck_status pluck_weighted_save(const pluck_weighted *weighted, const
 
 /* Reads a saved distribution. It has the kind that was saved, and gives the same draws as the saved
  * one. The file is closed before the call returns. PLUCK_ERR_FORMAT if the file is not a valid
- * stored distribution; its bytes may come from an untrusted source. */
+ * stored distribution; its bytes may come from an untrusted source. PLUCK_ERR_CONFIG if the library
+ * was built without JSON. */
 PLUCK_API pluck_status pluck_weighted_open(pluck_weighted **out, const char *path,
                                            const pluck_allocator *allocator, pluck_error *err);
 

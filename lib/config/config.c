@@ -166,7 +166,7 @@ static pluck_status read_json(pluck_config *config, const char *json, size_t jso
     plk_json tree;
     plk_fp_state fp = plk_fp_enter_text();
     pluck_status status =
-        plk_json_open(&tree, json, json_size_bytes, NULL, &config->allocator, err);
+        plk_json_open(&tree, json, json_size_bytes, 0, NULL, &config->allocator, err);
     if (status == PLUCK_OK)
         status = plk_config_read(&(plk_config_reader){&tree, config, false, err});
     plk_json_close(&tree);
@@ -196,7 +196,7 @@ pluck_status pluck_config_from_json(pluck_config **out, const char *json, size_t
 
 /* Works on a copy that replaces the original only when all went well. */
 static pluck_status set(pluck_config *config, const char *key, const char *json, size_t size_bytes,
-                        pluck_error *err)
+                        unsigned flags, pluck_error *err)
 {
     plk_json tree = {.root = NULL};
     pluck_config *copy = NULL;
@@ -204,7 +204,7 @@ static pluck_status set(pluck_config *config, const char *key, const char *json,
     if (status != PLUCK_OK)
         return status;
     plk_fp_state fp = plk_fp_enter_text();
-    status = plk_json_open(&tree, json, size_bytes, key, &copy->allocator, err);
+    status = plk_json_open(&tree, json, size_bytes, flags, key, &copy->allocator, err);
     if (status == PLUCK_OK)
         status = plk_config_read_key(&(plk_config_reader){&tree, copy, true, err}, key);
     plk_json_close(&tree);
@@ -230,7 +230,7 @@ pluck_status pluck_config_set_json(pluck_config *config, const char *key, const 
                                    pluck_error *err)
 {
     pluck_status status = check_set("pluck_config_set_json", config, key, json != NULL, err);
-    return status == PLUCK_OK ? set(config, key, json, strlen(json), err) : status;
+    return status == PLUCK_OK ? set(config, key, json, strlen(json), 0, err) : status;
 }
 
 typedef void (*value_writer)(plk_writer *writer, const void *value);
@@ -252,7 +252,8 @@ static pluck_status set_value(const char *function, pluck_config *config, const 
     if (text)
         write(&writer, value);
     plk_fp_leave(fp);
-    status = text ? set(config, key, text, size_bytes, err) : plk_fail_nomem(err, size_bytes);
+    status = text ? set(config, key, text, size_bytes, PLK_JSON_OWN, err)
+                  : plk_fail_nomem(err, size_bytes);
     plk_free(&config->allocator, text);
     return status;
 }
@@ -456,6 +457,9 @@ pluck_status pluck_config_to_json(const pluck_config *config, char *text, size_t
                         !config         ? "config"
                         : !needed_bytes ? "needed_bytes"
                                         : "text");
+    pluck_status status = plk_json_available(err);
+    if (status != PLUCK_OK)
+        return status;
     plk_writer writer = {.text = text, .capacity_bytes = capacity_bytes};
     plk_fp_state fp = plk_fp_enter_text();
     plk_write_open(&writer, '{', PLK_LINES);

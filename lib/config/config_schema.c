@@ -105,6 +105,9 @@ pluck_status pluck_config_schema(char *text, size_t capacity_bytes, size_t *need
     if (!needed_bytes || (!text && capacity_bytes > 0))
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_config_schema: %s is NULL",
                         needed_bytes ? "text" : "needed_bytes");
+    pluck_status status = plk_json_available(err);
+    if (status != PLUCK_OK)
+        return status;
     plk_writer writer = {.text = text, .capacity_bytes = capacity_bytes};
     plk_write_template(&writer, "{'$schema': 'https://json-schema.org/draft/2020-12/schema', "
                                 "'title': 'pluck configuration', 'oneOf': [");

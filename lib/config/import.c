@@ -472,6 +472,9 @@ pluck_status pluck_config_import(pluck_config **out, pluck_import_format format,
     if ((unsigned)format >= N_IMPORTERS || (!json && json_size_bytes > 0))
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_config_import: %s",
                         (unsigned)format >= N_IMPORTERS ? "unknown format" : "json is NULL");
+    pluck_status status = plk_json_available(err);
+    if (status != PLUCK_OK)
+        return status;
     pluck_allocator memory = plk_allocator_or_default(allocator);
     plk_import import = {.importer = importers[format],
                          .json = &tree,
@@ -480,11 +483,11 @@ pluck_status pluck_config_import(pluck_config **out, pluck_import_format format,
                          .user = user,
                          .err = err};
     plk_fp_state fp = plk_fp_enter_text();
-    pluck_status status = plk_config_create(&import.parts[0], allocator, err);
+    status = plk_config_create(&import.parts[0], allocator, err);
     if (status == PLUCK_OK)
         status = convert(import.importer, &json, &json_size_bytes, &converted, &memory, err);
     if (status == PLUCK_OK)
-        status = plk_json_open(&tree, json, json_size_bytes, NULL, &memory, err);
+        status = plk_json_open(&tree, json, json_size_bytes, 0, NULL, &memory, err);
     if (status == PLUCK_OK)
         status = open_members(&import);
     if (status == PLUCK_OK)
@@ -563,13 +566,15 @@ pluck_status pluck_import_guess(const char *json, size_t json_size_bytes,
     plk_json tree = {.root = NULL};
     if (!format || (!json && json_size_bytes > 0))
         return plk_fail(err, PLUCK_ERR_INVALID, "json or format is NULL");
+    pluck_status status = plk_json_available(err);
+    if (status != PLUCK_OK)
+        return status;
     pluck_allocator allocator = plk_allocator_or_default(NULL);
     for (unsigned i = 0; i < N_IMPORTERS && !looks_like_json(json, json_size_bytes); i++) {
         char *converted = NULL;
         if (!importers[i]->convert)
             continue;
-        pluck_status status =
-            importers[i]->convert(json, json_size_bytes, &allocator, &converted, err);
+        status = importers[i]->convert(json, json_size_bytes, &allocator, &converted, err);
         bool found = converted != NULL;
         plk_free(&allocator, converted);
         if (status != PLUCK_OK)
@@ -579,7 +584,7 @@ pluck_status pluck_import_guess(const char *json, size_t json_size_bytes,
             return PLUCK_OK;
         }
     }
-    pluck_status status = plk_json_open(&tree, json, json_size_bytes, NULL, &allocator, err);
+    status = plk_json_open(&tree, json, json_size_bytes, 0, NULL, &allocator, err);
     if (status == PLUCK_OK && !plk_json_is(tree.root, PLK_JSON_OBJECT))
         status = plk_json_fail(&tree, tree.root, err, "a configuration is an object, not %s",
                                plk_json_kind_name(tree.root));

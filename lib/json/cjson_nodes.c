@@ -9,19 +9,20 @@
  * The nodes are freed by cJSON itself, which knows its own layout. A private cJSON, compiled into
  * the library under other names (-Djson=private), needs none of this.
  */
-#include "json/nodes.h"
+#ifndef PLK_WITHOUT_JSON
+#    include "json/nodes.h"
 
-#include <cjson/cJSON.h>
-#include <stdio.h>
-#include <string.h>
+#    include <cjson/cJSON.h>
+#    include <stdio.h>
+#    include <string.h>
 
-#ifdef PLK_CJSON_IS_PRIVATE
+#    ifdef PLK_CJSON_IS_PRIVATE
 pluck_status plk_nodes_check(pluck_error *err)
 {
     (void)err;
     return PLUCK_OK;
 }
-#else
+#    else
 typedef struct probe {
     cJSON *object, *array, *number, *string;
 } probe;
@@ -99,7 +100,13 @@ pluck_status plk_nodes_check(pluck_error *err)
     cJSON_Delete(p.object);
     return status;
 }
-#endif
+#    endif
+
+pluck_status plk_json_available(pluck_error *err)
+{
+    (void)err;
+    return PLUCK_OK;
+}
 
 static const cJSON *inner(const plk_json_node *node)
 {
@@ -198,3 +205,4 @@ double plk_json_number(const plk_json_node *node)
 {
     return inner(node)->valuedouble;
 }
+#endif

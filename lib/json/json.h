@@ -25,8 +25,10 @@ typedef struct plk_json_problem {
     const char *what; /* static storage */
 } plk_json_problem;
 
-/* Strings may hold the character \u0000, which C strings cannot: plk_json_string() reads them. */
-enum { PLK_JSON_NUL = 1 };
+enum {
+    PLK_JSON_NUL = 1, /* strings may hold \u0000, which C strings cannot: plk_json_string() does */
+    PLK_JSON_OWN = 2  /* this library wrote the text: it is read even without JSON */
+};
 
 typedef enum plk_json_kind {
     PLK_JSON_NULL,
@@ -103,8 +105,12 @@ plk_whole plk_number_whole(const char *text, size_t length, bool *negative, uint
 /*
  * JSON text as a tree that knows where each value stands, and errors that say so.
  *
- * The tree is cJSON's, built from the events of the reader: this is the one place that knows of it.
+ * The tree is cJSON's, built from the events of the reader. A library built without JSON has trees
+ * for the values of typed setters only.
  */
+
+/* PLUCK_ERR_CONFIG in a library built without JSON. */
+pluck_status plk_json_available(pluck_error *err);
 
 /* A value: of kind NULL to OBJECT. */
 typedef struct plk_json_node plk_json_node;
@@ -119,8 +125,9 @@ typedef struct plk_json {
 } plk_json;
 
 /* The tree of a text; a byte order mark in front is skipped. PLUCK_ERR_FORMAT, and *problem instead
- * of *err, if the reader refuses it with these flags. PLUCK_ERR_INVALID if the program was linked
- * with a cJSON of another version or layout. The strings come from the allocator, cJSON's nodes
+ * of *err, if the reader refuses it with these flags. PLUCK_ERR_CONFIG without JSON, unless flags
+ * has PLK_JSON_OWN. PLUCK_ERR_INVALID if the program was linked with a cJSON of another version or
+ * layout. The strings come from the allocator, cJSON's nodes
  * from malloc. On failure there is nothing to close. Messages and functions that take a plk_json
  * read the text again; those that take a node alone do not. */
 pluck_status plk_json_parse(plk_json *json, const char *text, size_t size_bytes, unsigned flags,
@@ -129,8 +136,8 @@ pluck_status plk_json_parse(plk_json *json, const char *text, size_t size_bytes,
 
 /* The same for a configuration: PLUCK_ERR_CONFIG, and a message with the position, if it is not
  * JSON or repeats a key in an object. */
-pluck_status plk_json_open(plk_json *json, const char *text, size_t size_bytes, const char *label,
-                           const pluck_allocator *allocator, pluck_error *err);
+pluck_status plk_json_open(plk_json *json, const char *text, size_t size_bytes, unsigned flags,
+                           const char *label, const pluck_allocator *allocator, pluck_error *err);
 void plk_json_close(plk_json *json);
 
 plk_json_kind plk_json_kind_of(const plk_json_node *node);

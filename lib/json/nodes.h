@@ -1,6 +1,7 @@
 /*
- * What trees are made of. One file of two is compiled: cjson_nodes.c, or own_nodes.c in a library
- * without JSON. Both have the functions below and those of json.h that take a node alone.
+ * What trees are made of: cjson_nodes.c, or own_nodes.c in a library without JSON, which is built
+ * with PLK_WITHOUT_JSON. Both have the functions below, those of json.h that take a node alone, and
+ * plk_json_available().
  */
 #ifndef PLK_JSON_NODES_H
 #define PLK_JSON_NODES_H

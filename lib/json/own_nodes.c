@@ -2,9 +2,10 @@
  * Nodes for a library without JSON: the typed setters of configurations pass their values as trees,
  * which are small.
  */
-#include "json/nodes.h"
+#ifdef PLK_WITHOUT_JSON
+#    include "json/nodes.h"
 
-#include <stdlib.h>
+#    include <stdlib.h>
 
 struct plk_json_node {
     plk_json_kind kind;
@@ -13,6 +14,13 @@ struct plk_json_node {
     double number;
     plk_json_node *child, *last, *sibling;
 };
+
+pluck_status plk_json_available(pluck_error *err)
+{
+    return plk_fail(err, PLUCK_ERR_CONFIG,
+                    "JSON: this pluck was built without JSON; build it with -Djson=system or "
+                    "-Djson=private");
+}
 
 pluck_status plk_nodes_check(pluck_error *err)
 {
@@ -85,3 +93,4 @@ double plk_json_number(const plk_json_node *node)
 {
     return node->number;
 }
+#endif

@@ -344,9 +344,11 @@ pluck_status plk_json_parse(plk_json *json, const char *text, size_t size_bytes,
     *json = (plk_json){.text = text + mark_bytes,
                        .size_bytes = size_bytes - mark_bytes,
                        .allocator = plk_allocator_or_default(allocator)};
-    if (!count_strings(json, flags, &strings_bytes, problem))
+    pluck_status status = flags & PLK_JSON_OWN ? PLUCK_OK : plk_json_available(err);
+    if (status == PLUCK_OK && !count_strings(json, flags, &strings_bytes, problem))
         return PLUCK_ERR_FORMAT;
-    pluck_status status = plk_nodes_check(err);
+    if (status == PLUCK_OK)
+        status = plk_nodes_check(err);
     if (status != PLUCK_OK)
         return status;
     json->strings = plk_alloc(&json->allocator, 1, strings_bytes);
@@ -358,11 +360,11 @@ pluck_status plk_json_parse(plk_json *json, const char *text, size_t size_bytes,
     return plk_fail_nomem(err, size_bytes);
 }
 
-pluck_status plk_json_open(plk_json *json, const char *text, size_t size_bytes, const char *label,
-                           const pluck_allocator *allocator, pluck_error *err)
+pluck_status plk_json_open(plk_json *json, const char *text, size_t size_bytes, unsigned flags,
+                           const char *label, const pluck_allocator *allocator, pluck_error *err)
 {
     plk_json_problem problem = {0, NULL};
-    pluck_status status = plk_json_parse(json, text, size_bytes, 0, allocator, &problem, err);
+    pluck_status status = plk_json_parse(json, text, size_bytes, flags, allocator, &problem, err);
     json->label = label;
     if (status == PLUCK_ERR_FORMAT)
         return fail_syntax(json, problem, err);

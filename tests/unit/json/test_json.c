@@ -77,7 +77,7 @@ static void parse(job *j)
 static void open_tree(job *j)
 {
     plk_json json;
-    j->status = plk_json_open(&json, j->text, j->n, NULL, NULL, &j->err);
+    j->status = plk_json_open(&json, j->text, j->n, 0, NULL, NULL, &j->err);
     plk_json_close(&json);
 }
 
