@@ -85,8 +85,8 @@ const flag threads_flag[] = {
 
 const flag isa_flag[] = {
     {FLAG_SHARED(TEXT, "isa"), .value = "NAME", .share = SHARE_NOT,
-     .help = "instruction set: best, scalar, avx2, avx512 or neon; only the speed depends on it "
-             "(default: best)"},
+     .help = "instruction set: best, scalar, avx2, avx512, neon, sse2, wasm or vector; only the "
+             "speed depends on it (default: best)"},
     FLAG_END,
 };
 

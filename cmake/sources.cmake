@@ -207,7 +207,10 @@ set(pluck_conditional_sources
     lib/base/platform_wasi.c
     lib/simd/kernels_avx2.c
     lib/simd/kernels_avx512.c
-    lib/simd/kernels_neon.c)
+    lib/simd/kernels_neon.c
+    lib/simd/kernels_sse2.c
+    lib/simd/kernels_wasm.c
+    lib/simd/kernels_vector.c)
 
 set(pluck_condition_platform_posix "!defined(_WIN32)")
 
@@ -226,3 +229,12 @@ set(pluck_condition_kernels_avx512 "defined(__x86_64__)")
 set(pluck_flags_kernels_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c -mprefer-vector-width=512)
 
 set(pluck_condition_kernels_neon "defined(__aarch64__)")
+
+set(pluck_condition_kernels_sse2 "defined(__SSE2__)")
+set(pluck_flags_kernels_sse2 -mno-avx -O3)
+
+set(pluck_condition_kernels_wasm "defined(__wasm_simd128__)")
+set(pluck_flags_kernels_wasm -O3)
+
+set(pluck_condition_kernels_vector "!defined(__SSE2__) && !defined(__aarch64__) && !defined(__wasm_simd128__) && (defined(__FP_FAST_FMAF) || defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__riscv_flen) || defined(__powerpc64__) || defined(__s390x__))")
+set(pluck_flags_kernels_vector -O3)

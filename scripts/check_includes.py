@@ -65,7 +65,7 @@ MAX_COLUMNS = 100
 
 # Of lib/simd/: included by the one file that they are made for.
 TEMPLATE = re.compile(r"template|^vocabulary_|^lanes_inline")
-INTRINSICS = re.compile(r"(\w*intrin|arm_\w+|cpuid)\.h")
+INTRINSICS = re.compile(r"(\w*intrin|arm_\w+|wasm_simd128|cpuid)\.h")
 THREADS = re.compile(r"(pthread|threads|omp)\.h")
 CJSON_USER = "lib/json/cjson_nodes.c"
 # What a stage, a dump reader or an importer defines instead of functions with a header.

@@ -16,10 +16,18 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "cmake" / "sources.cmake"
 
-# What the preprocessor says on the targets that compile a file.
-PROCESSORS = {
-    "x86_64": "defined(__x86_64__)",
-    "aarch64": "defined(__aarch64__)",
+# What the preprocessor says on the targets that compile a file: for the tables of kernels the same
+# as in lib/simd/kernels_tables.h, which asks lib/simd/fused.h about the fused multiply-add.
+FUSED = ("__FP_FAST_FMAF", "__FMA__", "__ARM_FEATURE_FMA", "__riscv_flen", "__powerpc64__",
+         "__s390x__")
+TABLES = {
+    "avx2": "defined(__x86_64__)",
+    "avx512": "defined(__x86_64__)",
+    "neon": "defined(__aarch64__)",
+    "sse2": "defined(__SSE2__)",
+    "wasm": "defined(__wasm_simd128__)",
+    "vector": "!defined(__SSE2__) && !defined(__aarch64__) && !defined(__wasm_simd128__) && ("
+              + " || ".join(f"defined({name})" for name in FUSED) + ")",
 }
 SYSTEMS = {
     "windows": "defined(_WIN32)",
@@ -75,11 +83,10 @@ def isa_sources():
     path = "lib/simd/meson.build"
     table = one(r"^isa_flags = (\{.*?^\})", path, read(path))
     table = re.sub(r"cc\.get_supported_arguments\(([^)]*)\)", r"[\1]", table)
-    for processor, sets in evaluated(table, path).items():
-        if processor not in PROCESSORS:
-            raise Problem(f"{path}: PROCESSORS of scripts/library_sources.py has no {processor}")
-        for isa, flags in sets.items():
-            yield Source(f"lib/simd/kernels_{isa}.c", PROCESSORS[processor], flags)
+    for isa, flags in evaluated(table, path).items():
+        if isa not in TABLES:
+            raise Problem(f"{path}: TABLES of scripts/library_sources.py has no {isa}")
+        yield Source(f"lib/simd/kernels_{isa}.c", TABLES[isa], flags)
 
 
 def evaluated(text, path):

@@ -10,7 +10,7 @@
 static void print_usage(const char *program, const char *extra)
 {
     printf("usage: %s [OPTION VALUE]...\n"
-           "  --isa LIST          scalar, avx2, avx512, neon, best, all\n"
+           "  --isa LIST          scalar, avx2, avx512, neon, sse2, wasm, vector, best, all\n"
            "  --vocab-size LIST   values a row of synthetic logits (128256)\n"
            "  --dtype LIST        f32, f16, bf16 (f32)\n"
            "  --logits LIST       kinds as below, or files of logits (peaked); may be repeated\n"
@@ -29,7 +29,7 @@ static bool add_isa(bench_options *options, const char *name)
 {
     pluck_error err;
     if (strcmp(name, "all") == 0) {
-        for (int isa = PLUCK_ISA_SCALAR; isa <= PLUCK_ISA_NEON; isa++) {
+        for (int isa = PLUCK_ISA_SCALAR; pluck_isa_name((pluck_isa)isa); isa++) {
             if (pluck_isa_supported((pluck_isa)isa) && options->n_isas < BENCH_MAX_LIST)
                 options->isas[options->n_isas++] = (pluck_isa)isa;
         }

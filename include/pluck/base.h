@@ -145,12 +145,16 @@ typedef enum pluck_isa {
     PLUCK_ISA_SCALAR = 1, /* always supported          */
     PLUCK_ISA_AVX2 = 2,   /* AVX2, FMA and F16C        */
     PLUCK_ISA_AVX512 = 3, /* AVX-512 F, BW, DQ and VL  */
-    PLUCK_ISA_NEON = 4    /* AArch64 Advanced SIMD     */
+    PLUCK_ISA_NEON = 4,   /* AArch64 Advanced SIMD     */
+    PLUCK_ISA_SSE2 = 5,   /* x86 without AVX2 or FMA   */
+    PLUCK_ISA_WASM = 6,   /* WebAssembly SIMD128       */
+    PLUCK_ISA_VECTOR = 7  /* any other set of instructions that has a fused multiply-add */
 } pluck_isa;
 
 PLUCK_API bool pluck_isa_supported(pluck_isa isa);
 
-/* "best", "scalar", "avx2", "avx512", "neon"; NULL for a value outside the enumeration. */
+/* "best", "scalar", "avx2", "avx512", "neon", "sse2", "wasm", "vector"; NULL for a value outside
+ * the enumeration. */
 PLUCK_API const char *pluck_isa_name(pluck_isa isa);
 
 /* Writes the set with this name to *isa. PLUCK_ERR_INVALID if the name is unknown, or if the set is

@@ -95,7 +95,7 @@ static features usable_features(void)
 static unsigned detect(void)
 {
     features usable = usable_features();
-    unsigned set = bit_of(PLUCK_ISA_SCALAR);
+    unsigned set = bit_of(PLUCK_ISA_SCALAR) | bit_of(PLUCK_ISA_SSE2);
     if (!has_all(usable.leaf1_ecx, AVX | FMA | F16C | POPCNT) || !has_all(usable.leaf7_ebx, AVX2))
         return set;
     set |= bit_of(PLUCK_ISA_AVX2);
@@ -104,18 +104,22 @@ static unsigned detect(void)
     return set;
 }
 
-#elif defined(__aarch64__)
-
-static unsigned detect(void)
-{
-    return bit_of(PLUCK_ISA_SCALAR) | bit_of(PLUCK_ISA_NEON);
-}
-
 #else
 
+/* What the build was made for is there. */
 static unsigned detect(void)
 {
-    return bit_of(PLUCK_ISA_SCALAR);
+    unsigned set = bit_of(PLUCK_ISA_SCALAR);
+#    if defined(PLK_TABLE_SSE2)
+    set |= bit_of(PLUCK_ISA_SSE2);
+#    elif defined(PLK_TABLE_NEON)
+    set |= bit_of(PLUCK_ISA_NEON);
+#    elif defined(PLK_TABLE_WASM)
+    set |= bit_of(PLUCK_ISA_WASM);
+#    elif defined(PLK_TABLE_VECTOR)
+    set |= bit_of(PLUCK_ISA_VECTOR);
+#    endif
+    return set;
 }
 
 #endif

@@ -8,7 +8,7 @@
 #include <fenv.h>
 #include <stdbool.h>
 
-#if defined(__x86_64__)
+#if defined(__SSE2__)
 
 #    include <xmmintrin.h>
 

@@ -8,7 +8,8 @@
 
 #include <string.h>
 
-static const char *const isa_names[] = {"best", "scalar", "avx2", "avx512", "neon"};
+static const char *const isa_names[] = {"best", "scalar", "avx2", "avx512",
+                                        "neon", "sse2",   "wasm", "vector"};
 
 enum { N_ISAS = sizeof isa_names / sizeof *isa_names };
 
@@ -37,7 +38,9 @@ pluck_status pluck_isa_from_name(const char *name, pluck_isa *isa, pluck_error *
         return PLUCK_OK;
     }
     return plk_fail(err, PLUCK_ERR_INVALID,
-                    "instruction set '%s' is unknown: best, scalar, avx2, avx512 or neon", name);
+                    "instruction set '%s' is unknown: best, scalar, avx2, avx512, neon, sse2, wasm "
+                    "or vector",
+                    name);
 }
 
 static const plk_kernels *table_of(pluck_isa isa)
@@ -45,14 +48,24 @@ static const plk_kernels *table_of(pluck_isa isa)
     switch (isa) {
     case PLUCK_ISA_SCALAR:
         return &plk_kernels_scalar;
-#if defined(__x86_64__)
+#if defined(PLK_TABLE_AVX)
     case PLUCK_ISA_AVX2:
         return &plk_kernels_avx2;
     case PLUCK_ISA_AVX512:
         return &plk_kernels_avx512;
-#elif defined(__aarch64__)
+#endif
+#if defined(PLK_TABLE_SSE2)
+    case PLUCK_ISA_SSE2:
+        return &plk_kernels_sse2;
+#elif defined(PLK_TABLE_NEON)
     case PLUCK_ISA_NEON:
         return &plk_kernels_neon;
+#elif defined(PLK_TABLE_WASM)
+    case PLUCK_ISA_WASM:
+        return &plk_kernels_wasm;
+#elif defined(PLK_TABLE_VECTOR)
+    case PLUCK_ISA_VECTOR:
+        return &plk_kernels_vector;
 #endif
     default:
         return NULL;
@@ -61,7 +74,8 @@ static const plk_kernels *table_of(pluck_isa isa)
 
 const plk_kernels *plk_kernels_get(pluck_isa isa)
 {
-    static const pluck_isa fastest_first[] = {PLUCK_ISA_AVX512, PLUCK_ISA_AVX2, PLUCK_ISA_NEON};
+    static const pluck_isa fastest_first[] = {PLUCK_ISA_AVX512, PLUCK_ISA_AVX2, PLUCK_ISA_NEON,
+                                              PLUCK_ISA_WASM,   PLUCK_ISA_SSE2, PLUCK_ISA_VECTOR};
     if (isa != PLUCK_ISA_BEST)
         return pluck_isa_supported(isa) ? table_of(isa) : NULL;
     for (size_t i = 0; i < sizeof fastest_first / sizeof *fastest_first; i++) {

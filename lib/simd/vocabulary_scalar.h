@@ -6,6 +6,7 @@
 #define PLK_VOCABULARY_SCALAR_H
 
 #define LANES_IN_MEMORY
+#include "simd/fused.h"
 #include "simd/lanes_inline.h"
 
 #include <math.h>
@@ -150,14 +151,14 @@ LANES_INLINE lanes lanes_div(lanes a, lanes b)
 LANES_INLINE lanes lanes_fma(lanes a, lanes b, lanes c)
 {
     FOR_LANES(i)
-    a.v[i] = fmaf(a.v[i], b.v[i], c.v[i]);
+    a.v[i] = plk_fused(a.v[i], b.v[i], c.v[i]);
     return a;
 }
 
 LANES_INLINE lanes lanes_fms(lanes a, lanes b, lanes c)
 {
     FOR_LANES(i)
-    a.v[i] = fmaf(a.v[i], b.v[i], -c.v[i]);
+    a.v[i] = plk_fused(a.v[i], b.v[i], -c.v[i]);
     return a;
 }
 

@@ -11,7 +11,10 @@ changed.
     test_symbols.py state NM STATIC_LIBRARY                 no variable that can be written
     test_symbols.py libm NM STATIC_LIBRARY_OR_PROGRAM       of the system's libm only functions
                                                             whose results are exact or correctly
-                                                            rounded everywhere
+                                                            rounded everywhere; and not fmaf(),
+                                                            slow where it is software
+    test_symbols.py sse2 OBJDUMP STATIC_LIBRARY             no instruction newer than SSE, so that
+                                                            it runs where only SSE2 is
 """
 import pathlib
 import re
@@ -119,6 +122,9 @@ def check_libm(program, library):
         if len(fields) != 2:
             continue
         n_symbols += 1
+        if fields[1].split("@")[0] == "fmaf":
+            problems.append("fmaf: without an instruction for it a slow call; simd/fused.h has "
+                            "another way")
         name = DECORATED.fullmatch(fields[1].split("@")[0]).group(1)
         plain = name if name in LIBM else name[:-1] if name[-1:] in ("f", "l") else name
         if plain in LIBM and plain not in EXACT:
@@ -127,12 +133,23 @@ def check_libm(program, library):
     return sorted(set(problems)) if n_symbols else [f"{library} needs nothing, which cannot be"]
 
 
+def check_sse2(program, library):
+    """The names of the instructions of AVX and FMA begin with a v."""
+    run = subprocess.run([program, "-d", "--no-show-raw-insn", library], capture_output=True,
+                         text=True, check=True)
+    names = set(re.findall(r"^ +[0-9a-f]+:\t(\w+)", run.stdout, re.MULTILINE))
+    if "mulpd" not in names:
+        return [f"{library} has no vectors of doubles, which cannot be"]
+    return [f"{name}: not an instruction of SSE2" for name in names if name.startswith("v")]
+
+
 CHECKS = {
     "exports": check_exports,
     "prefixes": check_prefixes,
     "conduct": check_conduct,
     "state": check_state,
     "libm": check_libm,
+    "sse2": check_sse2,
 }
 
 

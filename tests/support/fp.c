@@ -1,5 +1,5 @@
 /*
- * MXCSR on x86-64 (Intel SDM volume 1, 10.2.3), FPCR on AArch64 (Arm ARM, C5.2.8).
+ * MXCSR on x86 (Intel SDM volume 1, 10.2.3), FPCR on AArch64 (Arm ARM, C5.2.8).
  */
 #include "support/fp.h"
 
@@ -8,7 +8,7 @@ typedef struct setting {
     uint64_t control;
 } setting;
 
-#if defined(__x86_64__)
+#if defined(__SSE2__)
 
 static const setting settings[] = {
     {"flush to zero, denormals are zero", 0x9FC0},

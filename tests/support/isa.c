@@ -11,9 +11,8 @@ enum { EXIT_SKIPPED = 77, EXIT_HARD_ERROR = 99 };
 
 static bool is_known(const char *name)
 {
-    static const char *const names[] = {"best", "scalar", "avx2", "avx512", "neon"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (strcmp(names[i], name) == 0)
+    for (int isa = PLUCK_ISA_BEST; pluck_isa_name((pluck_isa)isa); isa++) {
+        if (strcmp(pluck_isa_name((pluck_isa)isa), name) == 0)
             return true;
     }
     return false;
@@ -40,15 +39,13 @@ const plk_kernels *test_kernels(void)
 
 size_t test_all_kernels(const plk_kernels **tables)
 {
-    static const pluck_isa sets[] = {PLUCK_ISA_SCALAR, PLUCK_ISA_NEON, PLUCK_ISA_AVX2,
-                                     PLUCK_ISA_AVX512};
     size_t n = 0;
     if (test_isa() != PLUCK_ISA_BEST) {
         tables[n++] = test_kernels();
         return n;
     }
-    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
-        const plk_kernels *table = plk_kernels_get(sets[i]);
+    for (int isa = PLUCK_ISA_SCALAR; pluck_isa_name((pluck_isa)isa); isa++) {
+        const plk_kernels *table = plk_kernels_get((pluck_isa)isa);
         if (table)
             tables[n++] = table;
     }

@@ -9,6 +9,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -16,11 +17,9 @@
 static const struct {
     pluck_isa isa;
     const char *name;
-} sets[] = {{PLUCK_ISA_BEST, "best"},
-            {PLUCK_ISA_SCALAR, "scalar"},
-            {PLUCK_ISA_AVX2, "avx2"},
-            {PLUCK_ISA_AVX512, "avx512"},
-            {PLUCK_ISA_NEON, "neon"}};
+} sets[] = {{PLUCK_ISA_BEST, "best"},     {PLUCK_ISA_SCALAR, "scalar"}, {PLUCK_ISA_AVX2, "avx2"},
+            {PLUCK_ISA_AVX512, "avx512"}, {PLUCK_ISA_NEON, "neon"},     {PLUCK_ISA_SSE2, "sse2"},
+            {PLUCK_ISA_WASM, "wasm"},     {PLUCK_ISA_VECTOR, "vector"}};
 
 enum { N_SETS = sizeof sets / sizeof *sets };
 
@@ -84,12 +83,37 @@ static void supported_sets_and_no_others_have_kernels(void **state)
 #else
     assert_false(pluck_isa_supported(PLUCK_ISA_NEON));
 #endif
-#if defined(__x86_64__) && defined(__linux__)
-    assert_true(pluck_isa_supported(PLUCK_ISA_AVX2) == !!__builtin_cpu_supports("avx2"));
-    assert_true(pluck_isa_supported(PLUCK_ISA_AVX512) ==
-                (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                 __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")));
+#if defined(__SSE2__)
+    assert_true(pluck_isa_supported(PLUCK_ISA_SSE2));
+#else
+    assert_false(pluck_isa_supported(PLUCK_ISA_SSE2));
 #endif
+#if defined(__x86_64__) && defined(__linux__)
+    /* The tunables hide instructions from the library only. */
+    if (!getenv("GLIBC_TUNABLES")) {
+        assert_true(pluck_isa_supported(PLUCK_ISA_AVX2) ==
+                    (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")));
+        assert_true(pluck_isa_supported(PLUCK_ISA_AVX512) ==
+                    (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                     __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")));
+    }
+#endif
+}
+
+/* The variable is that of the test setup no_fma. */
+static void the_best_set_is_the_first_supported(void **state)
+{
+    (void)state;
+    static const pluck_isa order[] = {PLUCK_ISA_AVX512, PLUCK_ISA_AVX2, PLUCK_ISA_NEON,
+                                      PLUCK_ISA_WASM,   PLUCK_ISA_SSE2, PLUCK_ISA_VECTOR,
+                                      PLUCK_ISA_SCALAR};
+    const char *expected = getenv("PLUCK_BEST_ISA");
+    size_t i = 0;
+    while (!pluck_isa_supported(order[i]))
+        i++;
+    assert_int_equal(plk_kernels_get(PLUCK_ISA_BEST)->isa, order[i]);
+    if (expected)
+        assert_string_equal(pluck_isa_name(order[i]), expected);
 }
 
 static void the_default_environment_is_entered_and_left(void **state)
@@ -120,6 +144,7 @@ int main(void)
         cmocka_unit_test(names_lead_back_to_their_sets),
         cmocka_unit_test(unknown_names_are_invalid),
         cmocka_unit_test(supported_sets_and_no_others_have_kernels),
+        cmocka_unit_test(the_best_set_is_the_first_supported),
         cmocka_unit_test(the_default_environment_is_entered_and_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
