@@ -37,7 +37,7 @@
 #    else
 #        define PLUCK_API __declspec(dllimport)
 #    endif
-#elif defined(__GNUC__)
+#elif defined(__GNUC__) && !defined(PLUCK_STATIC)
 #    define PLUCK_API __attribute__((visibility("default")))
 #else
 #    define PLUCK_API

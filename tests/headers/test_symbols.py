@@ -28,6 +28,8 @@ CJSON_STATE = {"global_error", "global_hooks", "version"}
 
 # What linkers and instrumentation add to any library.
 FROM_TOOLS = re.compile(r"_init|_fini|_edata|_end|__.*")
+# The version of the exported symbols, of lib/pluck.map.
+VERSION = "PLUCK_1"
 
 FORBIDDEN = set(
     """printf puts putchar vprintf perror stdout stderr __printf_chk __vprintf_chk
@@ -64,15 +66,18 @@ def defined_names(program, *arguments):
     for line in nm(program, "--defined-only", "-g", *arguments):
         fields = line.split()
         if len(fields) == 3:
-            names.add(fields[2].split("@")[0])
+            names.add(fields[2])
     return {name for name in names if not FROM_TOOLS.fullmatch(name)}
 
 
 def check_exports(program, library, include_dir):
     functions, variables, unmarked = declared_names(include_dir)
     declared = set(functions) | set(variables)
-    exported = defined_names(program, "-D", library)
-    problems = [f"{name}: declared in a public header without PLUCK_API" for name in unmarked]
+    versioned = defined_names(program, "-D", library) - {VERSION, f"{VERSION}@@{VERSION}"}
+    exported = {name.split("@")[0] for name in versioned}
+    unversioned = {name for name in versioned if not name.endswith(f"@@{VERSION}")}
+    problems = [f"{name}: exported without the version {VERSION}" for name in unversioned]
+    problems += [f"{name}: declared in a public header without PLUCK_API" for name in unmarked]
     problems += [f"{name}: marked PLUCK_API, but not exported" for name in declared - exported]
     problems += [f"{name}: exported, but in no public header" for name in exported - declared]
     listed = set((pathlib.Path(__file__).parent / "symbols.txt").read_text().split())
