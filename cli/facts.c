@@ -1,7 +1,7 @@
 /*
- * Flags count by their parsed values, in the order of their table, and only those that are not what
- * they are by default: however a command line is typed, it gives the same facts. Names of files are
- * kept for messages; the digest has none of them.
+ * A flag is a fact by its parsed value, in the order of the command's table, and only if the value
+ * is not the default. So command lines that mean the same give the same facts. Names of files are
+ * kept for messages, but are not part of the digest.
  */
 #include "facts.h"
 
@@ -84,7 +84,7 @@ static int hash_file(plk_sha256 *hash, int fd, uint64_t size)
     return result == 0 ? hash_part(hash, fd, size - END_BYTES, size) : result;
 }
 
-/* Whether every process can read a file. */
+/* Refuses a file that only one process can read. */
 static int check_file(const char *path)
 {
     plk_file_info info;
@@ -93,7 +93,8 @@ static int check_file(const char *path)
                       info.kind != PLK_FILE_DIRECTORY);
     return !is_stream
                ? EXIT_DONE
-               : complain(EXIT_USAGE, "%s: is a stream, which has one reader: save it to a file",
+               : complain(EXIT_USAGE,
+                          "%s: is a stream, which only one process can read; save it to a file",
                           strcmp(path, "-") == 0 ? "standard input" : path);
 }
 
@@ -131,7 +132,7 @@ static int add_file(fact_list *facts, const char *name, const char *path, bool i
     return code;
 }
 
-/* The value of a flag as text; NULL: it is what it is by default. */
+/* The value of a flag as text; NULL if it is the default. */
 static const char *value_of(const call *c, const flag *f, char number[PLK_NUMBER_TEXT_BYTES])
 {
     const char *at = (const char *)c + f->at, *defaults = c->command->defaults;
@@ -199,7 +200,7 @@ static bool is_named(const fact *f, const char *name)
     return name && strcmp(f->name, name) == 0;
 }
 
-/* Where the results go changes nothing of them, and merge may send them elsewhere. */
+/* Where the results are written does not change them, and merge may write them elsewhere. */
 static bool is_place(const fact *f)
 {
     return f->kind == FACT_OUTPUT && is_named(f, "--output");

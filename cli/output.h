@@ -112,7 +112,7 @@ typedef struct output {
     plk_new_file file;
     int unfinished; /* see run_files.h */
     bool is_open, is_terminal;
-    bool is_nothing;   /* of a process that writes no results: there is no file */
+    bool is_nothing;   /* this process writes no results, and no file is open */
     output_sink *sink; /* the caller's */
     wrapped_line line;
     char last;       /* what was written last */

@@ -1,8 +1,8 @@
 /*
- * The whole file is read before anything of it is used: first its checksum, which finds what was
- * cut short or changed, then its structure, in which no length is trusted, because a checksum can
- * be made for anything. What follows the head is not kept but read again, piece by piece, where it
- * is wanted: a shard may have printed more than there is memory.
+ * The whole file is checked before any of it is used: first its checksum, which finds files that
+ * were cut short or changed, then its structure. No length in it is trusted, because anybody can
+ * write a valid checksum. Only the head stays in memory. The sections are read again, piece by
+ * piece, when they are needed, because a shard may have printed more than fits into memory.
  */
 #include "partial.h"
 
@@ -129,7 +129,7 @@ static pluck_status fail(const partial *p, uint64_t at, const char *what, pluck_
                     what);
 }
 
-/* All bytes but the last four have the checksum that these are. */
+/* Checks that the last four bytes are the checksum of all bytes before them. */
 static pluck_status check_sum(partial *p, pluck_error *err)
 {
     uint64_t end = p->source.size_bytes - CRC_BYTES;
@@ -143,19 +143,19 @@ static pluck_status check_sum(partial *p, pluck_error *err)
     if (crc == plk_take_u32(&stored))
         return PLUCK_OK;
     return plk_fail(err, PLUCK_ERR_FORMAT,
-                    "%s: is damaged or incomplete: its checksum is not that of its content; run "
+                    "%s: is damaged or incomplete: its checksum does not match its content; run "
                     "this shard again",
                     p->name);
 }
 
-/* A text of the file as one of malloc(). A 0 in it cannot come of a command line. */
+/* Copies a text of the file into memory of malloc(). Texts of a command line have no byte 0. */
 static pluck_status take_text(const partial *p, plk_byte_reader *in, char **text, pluck_error *err)
 {
     size_t n = plk_take_u32(in);
     plk_byte_reader part = plk_take_part(in, n);
     if (part.is_short || in->is_short || (n > 0 && memchr(part.bytes, 0, n)))
         return fail(p, (uint64_t)(part.bytes - p->source.bytes),
-                    "a text of the command line does not end where it should", err);
+                    "a text of the command line is cut short or has a byte 0 in it", err);
     *text = malloc(n + 1);
     if (!*text)
         return plk_fail_nomem(err, n + 1);
@@ -167,7 +167,8 @@ static pluck_status take_text(const partial *p, plk_byte_reader *in, char **text
 
 static pluck_status take_words(partial *p, plk_byte_reader *in, uint32_t n, pluck_error *err)
 {
-    /* Each takes four bytes at least: no memory for more than there can be. */
+    /* A word takes at least four bytes, so a larger number is refused before memory is
+     * allocated. */
     if (n == 0 || n > in->n_bytes / 4)
         return fail(p, 0, "it has no command line", err);
     p->head.words = calloc((size_t)n + 1, sizeof *p->head.words);
@@ -198,7 +199,7 @@ static pluck_status take_fact(partial *p, plk_byte_reader *in, pluck_error *err)
     f->size_bytes = plk_take_u64(in);
     plk_byte_reader digest = plk_take_part(in, sizeof f->digest);
     if (digest.is_short || kind >= N_FACT_KINDS)
-        return fail(p, 0, "a fact of the run is not one", err);
+        return fail(p, 0, "a fact of the run is not valid", err);
     memcpy(f->digest, digest.bytes, sizeof f->digest);
     return PLUCK_OK;
 }
@@ -240,7 +241,7 @@ static pluck_status read_head(partial *p, pluck_error *err)
     return PLUCK_OK;
 }
 
-/* Its bytes may not be there. */
+/* The bytes of the section may lie outside of the file. */
 static partial_section section_at(partial *p, uint64_t at)
 {
     plk_byte_reader head = {plk_source_at(&p->source, at, SECTION_BYTES), SECTION_BYTES, false};
@@ -290,7 +291,7 @@ static pluck_status read_sections(partial *p, pluck_error *err)
     uint64_t at = p->body_bytes, end = p->source.size_bytes - CRC_BYTES;
     for (;;) {
         if (end - at < SECTION_BYTES)
-            return fail(p, at, "there is no section of the kind 'end'", err);
+            return fail(p, at, "the section 'end' is missing", err);
         partial_section s = section_at(p, at);
         if (s.n_bytes > end - at - SECTION_BYTES)
             return fail(p, at, "a section is longer than the file", err);
@@ -298,9 +299,10 @@ static pluck_status read_sections(partial *p, pluck_error *err)
         if (s.kind == SECTION_END)
             return next == end && s.n_bytes == 0
                        ? PLUCK_OK
-                       : fail(p, at, "something follows the section of the kind 'end'", err);
+                       : fail(p, at, "bytes follow the section 'end'", err);
         if (s.kind > SECTION_TALLY || (s.kind != SECTION_PASS && p->n_passes == 0))
-            return fail(p, at, "a section is of no known kind, or belongs to no pass", err);
+            return fail(p, at, "a section has an unknown kind, or comes before the first pass",
+                        err);
         if (s.kind == SECTION_PASS) {
             pluck_status status = add_pass(p, at, err);
             if (status != PLUCK_OK)
@@ -326,7 +328,7 @@ static pluck_status read_all(partial *p, pluck_error *err)
         return plk_fail(err, PLUCK_ERR_IO,
                         "%s: is a stream, but this file is read twice; save it to a file", p->name);
     if (n < FIXED_BYTES || p->source.size_bytes < FIXED_BYTES + SECTION_BYTES + CRC_BYTES)
-        return fail(p, n, "the file ends in its head", err);
+        return fail(p, n, "the file is shorter than its head", err);
     in.bytes += sizeof magic;
     in.n_bytes = 4;
     uint32_t format = plk_take_u32(&in);

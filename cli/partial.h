@@ -1,5 +1,6 @@
 /*
- * Partials and plans: what one shard of a run found out, and what all of them found out so far.
+ * Partials and plans. A partial has the results of one shard of a run, a plan those of all shards
+ * so far.
  *
  * A file is little-endian:
  *
@@ -44,8 +45,8 @@ typedef struct partial_head {
     fact_list facts;
 } partial_head;
 
-/* One pass of a run, and the share of the rows, numbered from 0 over all passes that go together,
- * that are in the file. */
+/* One pass of a run, and which of its rows are in the file. Rows are numbered from 0 over all
+ * passes that go together. */
 typedef struct partial_pass {
     uint64_t number;
     uint64_t n_before, n_items, n_after;
@@ -74,7 +75,7 @@ typedef struct partial_section {
  * nothing is held. */
 pluck_status partial_open(partial *p, const char *path, pluck_error *err);
 
-/* The same of bytes in memory. */
+/* The same for bytes in memory. */
 pluck_status partial_open_memory(partial *p, const char *name, const void *bytes, size_t n,
                                  pluck_error *err);
 void partial_close(partial *p);
@@ -102,7 +103,8 @@ void partial_write_pass(partial_writer *w, const partial_pass *pass);
 /* Gives the complete file its name. */
 int partial_finish(partial_writer *w);
 
-/* Removes the unfinished file. Complains if writing it had failed, and returns EXIT_SYSTEM then. */
+/* Removes the unfinished file. If writing it has failed, prints a message and returns
+ * EXIT_SYSTEM. */
 int partial_give_up(partial_writer *w);
 
 #endif

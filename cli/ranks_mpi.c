@@ -3,9 +3,9 @@
  * and does a part of the rows of each pass. Rank 0 alone prints, writes files and speaks.
  *
  * A rank that comes to the end of the command early, because something failed there, meets the
- * others there (mpi/world.h), so that all return the same exit code. What other ranks complain of
- * outside of rows is kept, the last message only, and said by rank 0 if it is the reason why all of
- * them end. Most of the time rank 0 found the same.
+ * others there (mpi/world.h), so that all return the same exit code. Of the messages of other ranks
+ * outside of rows only the last one is kept. Rank 0 prints it if it is the reason why all ranks
+ * end. Usually rank 0 has found the same.
  *
  * What the rows of a chunk print goes to rank 0 as frames: the number of the stream, the number of
  * bytes, the bytes. Messages come last, as they would after the output that was written before
@@ -28,7 +28,7 @@
 #define CHUNK_BYTES    ((uint64_t)16 << 20)
 enum { CHUNKS_PER_RANK = 8 };
 
-/* Bytes that grow. */
+/* An array of bytes that grows. */
 typedef struct buffer {
     char *bytes;
     size_t n, capacity;
@@ -192,7 +192,7 @@ static int play_frames(const row_pass *pass, const char *bytes, size_t n)
     return EXIT_DONE;
 }
 
-/* Called in the middle of a chunk as well, whose messages are taken. */
+/* Also called in the middle of a chunk, while the messages of that chunk are collected. */
 static int write_frames(void *user, const char *bytes, size_t n)
 {
     message_sink old = message_divert((message_sink){.take = keep_complaint});

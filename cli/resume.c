@@ -1,12 +1,14 @@
 /*
- * The processes of the run take shards of a pass one by one. One whose partial is in the folder is
- * skipped; the others are done, and become partials, which appear whole. When all are there, each
- * process merges the tallies of some of them, and together they merge these; one process writes
- * what the partials have for the outputs, in the order of the shards, so that memory does not grow
- * with them. What the run was told while it did a shard is in its partial too, and said then.
+ * The processes of the run take the shards of a pass one by one. A shard whose partial is in the
+ * folder is skipped. Each of the others is done, and its partial appears when it is complete. When
+ * all partials are there, each process merges the tallies of some of them, and then all processes
+ * merge theirs. One process writes what the partials have for the outputs, in the order of the
+ * shards, so that memory does not grow with their number. Messages of a shard are in its partial
+ * too, and are printed then.
  *
- * A pass of the library gives its tally at the beginning only, and adds to it what it finds. So it
- * becomes the partial of one shard, and is cleared, when the next one is asked for.
+ * The library hands over the tally of a pass only at the beginning of the pass, and adds to it what
+ * it finds. So when it asks for the items of the next shard, the tally is written as the partial of
+ * the last one, and cleared.
  */
 #include "resume.h"
 
@@ -73,12 +75,14 @@ static int check(const partial *p)
     const partial_pass *pass = partial_find(p, run.number);
     if (!pass || pass->n_items != run.n_items)
         return complain(EXIT_DATA,
-                        "%s: is not the partial that its name says; each run needs its own folder",
+                        "%s: is not the partial of the pass and shard in its name, or is of "
+                        "another run; each run needs its own folder",
                         p->name);
     return EXIT_DONE;
 }
 
-/* Opens the partial of a shard. *is_there is false, and nothing open, if there is no such file. */
+/* Opens the partial of a shard. If the file does not exist, *is_there becomes false, and nothing is
+ * open. */
 static int open_partial(partial *p, uint64_t shard, char path[PATH_BYTES], bool *is_there)
 {
     plk_file_info info;
@@ -196,7 +200,7 @@ static pluck_status merge_sections(partial *p, pluck_tally *tally, pluck_error *
     return status;
 }
 
-/* The tallies of the partials that are this process's to merge, and then of all. */
+/* Merges the tallies of this process's share of the partials, and then those of all processes. */
 static int merge(pluck_tally *tally)
 {
     uint32_t process = 0, n_processes = 1;
@@ -212,7 +216,10 @@ static int merge(pluck_tally *tally)
             continue;
         code = open_partial(&p, s, path, &is_there);
         if (code == EXIT_DONE && !is_there)
-            code = complain(EXIT_SYSTEM, "%s: is gone; leave the folder alone during a run", path);
+            code = complain(
+                EXIT_SYSTEM,
+                "%s: was removed during the run; do not change the folder while a run uses it",
+                path);
         if (code != EXIT_DONE)
             break;
         code = complain_about(path, merge_sections(&p, tally, &err), &err);
@@ -280,7 +287,7 @@ int resume_pass(const row_pass *pass)
  * Passes of the library.
  */
 
-/* What failed has been said. */
+/* The message of the failure has been printed. */
 static pluck_status stop(int code, pluck_error *err)
 {
     (void)ranks_end_run(code);
@@ -338,8 +345,8 @@ static pluck_status next(void *user, uint64_t *first, uint64_t *end, pluck_error
     return code == EXIT_DONE ? PLUCK_OK : stop(code, err);
 }
 
-/* A failed item is in the tally of the process that did it. What was not divided into items is
- * combined and not kept. */
+/* The failure of an item is in the tally of the process that did it. A pass that did not ask for
+ * items is combined, but not kept in the folder. */
 static pluck_status combine(void *user, pluck_tally *tally, pluck_error *err)
 {
     (void)user;

@@ -1,6 +1,6 @@
 /*
- * A run that leaves partials in a folder as it goes (--partials), and when it is started again does
- * only those that are not there.
+ * A run that keeps a partial of each finished shard in a folder (--partials). When it is started
+ * again, it does only the shards whose partials are missing.
  */
 #ifndef CLI_RESUME_H
 #define CLI_RESUME_H
@@ -8,8 +8,8 @@
 #include "partial.h"
 #include "run_ranks.h"
 
-/* Makes the folder unless it is there. Each pass is divided into n_shards (0: 64). head: what the
- * run is, which must be complete before its first pass and outlive the run. */
+/* Makes the folder if it does not exist. Each pass is divided into n_shards (0: 64). head: the
+ * facts of the run, which must be complete before its first pass and outlive the run. */
 int resume_start(const char *folder, uint32_t n_shards, const partial_head *head);
 
 /* A pass, of the command and of the library. */

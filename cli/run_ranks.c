@@ -1,11 +1,12 @@
 /*
- * Shards, and the replay of a run whose passes are known.
+ * Shards, and the replay of a run from the results of its passes.
  *
- * Passes are numbered as they come, those over no rows left out: every process that runs the same
- * command line numbers them alike. A pass is known if the plan has it or, in a merge, the partials.
- * A shard does the first one that is not, and those that go together with it, writes its partial
- * and ends the command: ranks_pass(), or the library for its passes, fails, the command closes what
- * it has open, and ranks_end() says that all is well.
+ * Passes over at least one row are numbered in the order in which they begin, so that every process
+ * that runs the same command line numbers them alike. A pass is known if the plan or, in a merge,
+ * the partials have its result. A shard does its share of the first pass that is not known, and of
+ * those that go together with it, writes its partial and ends the command: ranks_pass() or, for
+ * passes of its own, the library returns a failure, the command closes what it has open, and
+ * ranks_end() returns the status of success.
  */
 #include "run_ranks.h"
 
@@ -29,10 +30,10 @@ typedef struct known_tally {
 
 static struct run {
     run_mode mode;
-    partial_head head; /* of what this process writes; its words are those of argv */
-    uint64_t n_passes; /* that were begun */
-    bool has_ended;    /* before the command did, which fails with what was said already */
-    int end_code;      /* then, of the process */
+    partial_head head; /* of the files that this process writes; its words are those of argv */
+    uint64_t n_passes; /* how many have begun */
+    bool has_ended;    /* before the command, whose failure then has no message of its own */
+    int end_code;      /* the exit code of the process in this case */
 
     partial plan;
     bool has_plan;
@@ -51,7 +52,7 @@ static struct run {
     pluck_ranks ranks;      /* for the library */
     partial_pass described; /* its pass that is being done */
     uint64_t next_first, next_end;
-    bool has_next; /* it has asked for items */
+    bool has_next; /* the library has asked for items */
 } run;
 
 static const char plan_name[] = "--plan";
@@ -84,10 +85,10 @@ bool ranks_share_seed(void)
 }
 
 /*
- * What the run is.
+ * The facts of the run.
  */
 
-/* The words as a partial has them. */
+/* Notes the command line in the form that partials have. */
 static int take_words(const call *c)
 {
     run.head.words = calloc(c->n_line + 1, sizeof *run.head.words);
@@ -116,7 +117,7 @@ static int open_plan(const char *path)
     return EXIT_DONE;
 }
 
-/* Compares what is known of the run, of these kinds, with what the files say. */
+/* Compares the facts of the run, of these kinds, with those of the files. */
 static int compare(unsigned kinds)
 {
     const partial *const files[] = {run.n_parts > 0 ? run.parts[0] : NULL,
@@ -228,13 +229,13 @@ int ranks_identify(const char *name, const void *bytes, size_t n)
     return code;
 }
 
-/* Before the first pass everything is known of the run. */
+/* Before the first pass all facts of the run are known. */
 static int settle(void)
 {
     return run.n_passes > 0 ? EXIT_DONE : compare(FACTS_ALL);
 }
 
-/* What the command does now changes nothing, and what it says about its end is not heard. */
+/* From here on the command writes nothing, and the message with which it ends is not printed. */
 int ranks_end_run(int code)
 {
     run.has_ended = true;
@@ -244,10 +245,10 @@ int ranks_end_run(int code)
 }
 
 /*
- * Passes that are known.
+ * Passes whose results are known.
  */
 
-/* The files that know the pass with this number; *n is 0 if none does. */
+/* The files that have the result of the pass with this number; *n is 0 if none has. */
 static partial *const *find_files(uint64_t number, size_t *n)
 {
     static partial *plan = &run.plan;
@@ -346,7 +347,8 @@ int ranks_play(const row_pass *pass, uint32_t stream, const char *bytes, size_t 
     if (stream == RANKS_RECORD && pass->record)
         return pass->record(pass->user, bytes, n);
     if (stream >= pass->n_outs)
-        return complain(EXIT_DATA, "an output is not known to this run");
+        return complain(EXIT_DATA,
+                        "a partial has results for an output that this run does not have");
     output_replay(&pass->outs[stream], bytes, n);
     return EXIT_DONE;
 }
@@ -399,7 +401,7 @@ static void copy_pass(partial_writer *w, uint64_t number)
         partial_write(w, SECTION_TALLY, 0, run.tallies[number].bytes, run.tallies[number].n);
 }
 
-/* A merge has come to a pass that is not known, of this number. */
+/* A merge has come to a pass, with this number, whose result is not known. */
 static int write_plan(uint64_t number)
 {
     partial_writer w;
@@ -434,8 +436,8 @@ static int start_writing(void)
     return code;
 }
 
-/* The partial is complete, or given up if code is not EXIT_DONE. Returns what the command is to
- * fail with. */
+/* Finishes the partial, or removes it if code is not EXIT_DONE. Returns the code with which the
+ * command fails. */
 static int end_writing(int code)
 {
     if (!run.is_writing)
@@ -564,7 +566,7 @@ int ranks_pass(const row_pass *pass)
 }
 
 /*
- * Passes of the library, which fails where the command ends.
+ * Passes of the library. It fails in the pass with which the command ends.
  */
 
 static pluck_status stop(int code, pluck_error *err)
@@ -609,7 +611,7 @@ static pluck_status next_items(void *user, uint64_t *first, uint64_t *end, pluck
 static pluck_status combine(void *user, pluck_tally *tally, pluck_error *err)
 {
     (void)user;
-    /* Items that are divided in another way are not the shard's share of them. */
+    /* If the library has not asked for items, it divides them in its own way, not into shards. */
     if (!run.has_next)
         run.described.first = run.described.end = 0;
     partial_write_pass(&run.writer, &run.described);
@@ -617,7 +619,7 @@ static pluck_status combine(void *user, pluck_tally *tally, pluck_error *err)
         return stop(end_writing(write_tally(tally) ? EXIT_DONE : complain_memory()), err);
     run.is_writing = false;
     (void)partial_give_up(&run.writer);
-    *err = tally->failure; /* which the command says */
+    *err = tally->failure; /* the command prints it */
     return err->status;
 }
 
@@ -627,18 +629,17 @@ const pluck_ranks *ranks_get(void)
         return peers_get();
     if (run.mode == MODE_RESUME)
         return resume_ranks();
-    run.ranks = (pluck_ranks){
-        .struct_size = sizeof run.ranks,
-        .begin = begin_pass,
-        .next = next_items,
-        .combine = combine,
-        .rank = run.head.shard, /* of a merge 0, which does nothing of a pass that is known */
-        .n_ranks = run.mode == MODE_SHARD ? run.head.count : 1,
-        .avoids_passes = true};
+    run.ranks = (pluck_ranks){.struct_size = sizeof run.ranks,
+                              .begin = begin_pass,
+                              .next = next_items,
+                              .combine = combine,
+                              .rank = run.head.shard, /* 0 in a merge, which does no items */
+                              .n_ranks = run.mode == MODE_SHARD ? run.head.count : 1,
+                              .avoids_passes = true};
     return &run.ranks;
 }
 
-/* A shard may have had no pass to do, and a merge none to look at. */
+/* The command has ended without the pass that a shard does or a merge looks for. */
 static int end_early(int code)
 {
     if (code == EXIT_DONE)

@@ -1,8 +1,8 @@
 /*
  * How the rows of a run are shared among processes: by --shard and pluck merge through files, by
- * pluck-mpi through messages. A command does not know. It is a sequence of passes over rows that
- * depends on nothing but its arguments and the results of its passes, so that every process can run
- * it as it is:
+ * pluck-mpi through messages. A command does not know how its rows are shared. It is a sequence of
+ * passes over rows that depends only on its arguments and on the results of its passes, so that
+ * every process can run it as it is:
  *
  *   alone       a pass does its rows
  *   --shard     the first pass whose result is not known does the rows of the shard, and what they
@@ -20,7 +20,7 @@
 
 #include <pluck/ranks.h>
 
-/* Whether this process does all rows by itself; if not, what messages call the reason:
+/* Whether this process does all rows by itself; and, if not, the name of the reason for messages:
  * "--shard", ... */
 bool ranks_are_alone(void);
 const char *ranks_name(void);
@@ -48,7 +48,7 @@ typedef struct row_pass {
     uint64_t n_before, n_after;
 
     uint64_t bytes_per_row; /* of the input; 0: not known */
-    pluck_tally *tally;     /* of no rows; afterwards of all rows. NULL: there is none */
+    pluck_tally *tally;     /* empty; afterwards of all rows. NULL: the pass has no tally */
     output *outs;           /* [n_outs] what rows() prints to */
     size_t n_outs;
 
@@ -62,14 +62,14 @@ typedef struct row_pass {
     void *user;
 } row_pass;
 
-/* Does the pass, or finds its results. Over no rows nothing happens. */
+/* Does the pass, or finds its results. A pass over no rows does nothing. */
 int ranks_pass(const row_pass *pass);
 
 /* Within rows(): hands on n bytes for record(). Another code than EXIT_DONE ends the rows. */
 int ranks_record(const void *bytes, size_t n);
 
 /* Within rows(): whether what ranks_record() takes is kept or sent. If not, it calls record() at
- * once, and a command can do what that would do. */
+ * once, and a command may as well do what record() does. */
 bool ranks_hand_on(void);
 
 /* How many of n rows this process does, for progress; 0: not known. */
@@ -115,8 +115,8 @@ int ranks_play(const row_pass *pass, uint32_t stream, const char *bytes, size_t 
 /* Whether no output of the pass has failed. */
 bool ranks_can_write(const row_pass *pass);
 
-/* The run is over, with this code of the process; what the command does and says now is not
- * heard. Returns EXIT_SYSTEM, for the command. */
+/* Ends the run with this exit code of the process. What the command writes or prints from then on
+ * is dropped. Returns EXIT_SYSTEM, with which the command has to end. */
 int ranks_end_run(int code);
 
 /* The bytes of pluck_tally_put(), of malloc(). NULL: memory ran out. */
@@ -138,25 +138,27 @@ int peers_pass(const row_pass *pass);
  */
 int peers_begin_pass(uint64_t check);
 
-/* The next part for this process of parts 0 to n - 1, in ascending order; false: there are no more.
- * A part that failed: those behind it need not be done. */
+/* Gives this process its next part of parts 0 to n - 1, in ascending order; returns false when all
+ * parts have been given out, or when a part before the next one has failed. */
 bool peers_take(uint64_t n, uint64_t *i);
 void peers_stop(uint64_t i);
 
-/* Waits for all processes. If any of them comes with another code than EXIT_DONE, all return that
- * of the one with the lowest order, whose message, a line, is said; NULL: it was said. */
+/* Waits for all processes. If any of them has failed (a code other than EXIT_DONE), all return the
+ * code of the one with the lowest order, and its message, a line, is printed; NULL: it was printed
+ * before. */
 int peers_settle(int code, uint64_t order, const char *message);
 
-/* Leaves in the tally what those of all processes have. */
+/* Merges the tallies of all processes into that of each. */
 pluck_status peers_combine(pluck_tally *tally, pluck_error *err);
 
-/* Which process this is, of how many. */
+/* The number of this process, and how many processes there are. */
 void peers_number(uint32_t *process, uint32_t *n_processes);
 
 /* "Open MPI v4.1.4"; NULL: there is only one process. */
 const char *peers_version(void);
 
-/* Whether a standard stream that is a terminal is the user's. */
+/* Whether a terminal at a standard stream is the one of the user. The launcher of MPI may give a
+ * rank a terminal of its own. */
 bool peers_have_terminal(void);
 
 /* At the beginning and the end of the program, around everything else. code: of the program;
@@ -168,13 +170,14 @@ int peers_end(int code);
  * only one does. */
 bool peers_start(bool is_shared);
 
-/* Whether all processes have the same digest of what the run is, see facts.h. */
+/* Whether the facts of the run (facts.h) have the same digest in all processes. */
 int peers_agree(const unsigned char *digest);
 
 /* Gives all processes the n bytes of one of them. */
 int peers_share(void *bytes, size_t n);
 
-/* How much this process has done, of whatever the progress counts; and all of them together. */
+/* How much this process has done, in the unit of the progress; and how much all processes have
+ * done. */
 void peers_note_progress(uint64_t done);
 uint64_t peers_progress(uint64_t done);
 

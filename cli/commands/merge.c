@@ -1,8 +1,9 @@
 /*
- * pluck merge: the partials of all shards of a run in, its results out.
+ * pluck merge: makes the results of a run from the partials of all its shards.
  *
- * The files say which command line they are of. It is run again, here, with their results in the
- * place of its rows. Before that the files are compared: they must be of one run, and all of it.
+ * The files contain the command line of the run. It is run again here, and takes the results of its
+ * passes from the files. Before that the files are compared: they must be all the shards of one
+ * run.
  */
 #include "base/tally.h"
 #include "partial.h"
@@ -50,15 +51,15 @@ static int open_files(merge *m)
         m->shards[m->n_files++] = p;
         if (p->head.count == 0)
             return complain(EXIT_DATA,
-                            "%s: is a plan, which the shards take with --plan; expected the "
-                            "partials that they write then",
+                            "%s: is a plan, not a partial; give it to the shards with --plan, and "
+                            "merge the partials that they write",
                             p->name);
     }
     return EXIT_DONE;
 }
 
-/* Whether a pass of a file is the same as that of the first one, and has the items of its shard. A
- * pass that divides its items by itself has none. */
+/* Whether a pass of a file is the same as that of the first file, and has the items of its shard. A
+ * pass that divides its items in its own way does not list them. */
 static bool is_share(const partial *p, const partial_pass *a, const partial_pass *b)
 {
     uint64_t n = a->n_before + a->n_items + a->n_after;
@@ -68,7 +69,7 @@ static bool is_share(const partial *p, const partial_pass *a, const partial_pass
            a->n_after == b->n_after && (is_whole || a->end == 0);
 }
 
-/* Whether a file is of the same run as the first one, and divided like it. */
+/* Checks that a file is of the same run as the first one, and divided in the same way. */
 static int check_run(const partial *p, const partial *first)
 {
     const fact *in_p = NULL, *in_first = NULL;
@@ -85,12 +86,11 @@ static int check_run(const partial *p, const partial *first)
     for (size_t i = 0; is_same && i < p->n_passes; i++)
         is_same = is_share(p, &p->passes[i], &first->passes[i]);
     return is_same ? EXIT_DONE
-                   : complain(EXIT_DATA, "%s: has not the passes and rows of shard %u of %u",
+                   : complain(EXIT_DATA, "%s: does not have the passes and rows of shard %u of %u",
                               p->name, (unsigned)p->head.shard, (unsigned)p->head.count);
 }
 
-/* Whether all outputs that a names are those that b names, too: nobody can write a file that has
- * several names. */
+/* Checks that both name the same outputs: merge can write a file only under one name. */
 static int check_outputs(const merge *m, const partial *a, const partial *b)
 {
     for (size_t i = 0; i < a->head.facts.n; i++) {
@@ -116,7 +116,7 @@ static int by_shard(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* Leaves each shard once. */
+/* Drops copies of a shard that is given more than once. */
 static int drop_doubles(merge *m)
 {
     for (size_t i = 0; i < m->n_files; i++) {
@@ -140,7 +140,7 @@ static void list_item(char list[LIST_BYTES], size_t index, size_t count, const c
     snprintf(list + used, LIST_BYTES - used, "%s%s", between, item);
 }
 
-/* How many rows the shards have, or 0 if these files do not say or have no shares of them. */
+/* How many rows all shards have together; 0 if the files do not say it, or do not divide rows. */
 static uint64_t count_rows(const merge *m)
 {
     for (size_t i = 0; i < m->n_shards; i++) {
@@ -207,7 +207,7 @@ static bool has_shards(const flag *entries)
     return false;
 }
 
-/* The command of the files. */
+/* Finds the command that the files are of. */
 static const command *find_command(const partial *p)
 {
     for (const command *const *c = commands; *c; c++)
@@ -221,7 +221,8 @@ static int replay(const merge *m)
     const partial_head *head = &m->shards[0]->head;
     const command *c = find_command(m->shards[0]);
     if (!c)
-        return complain(EXIT_DATA, "%s: is of 'pluck %s', which this pluck does not share",
+        return complain(EXIT_DATA,
+                        "%s: is of 'pluck %s', which this pluck cannot divide into shards",
                         m->shards[0]->name, head->words[0]);
     run_files_also_read(m->flags->call.words, m->flags->call.n_words);
     ranks_merge(m->shards, m->n_shards, m->flags->plan_out);
@@ -248,10 +249,9 @@ static int run(const void *given)
 static const flag flags[] = {
     FLAG_TITLE("Merging"),
     {FLAG(OUTPUT, "output", merge_flags, output), .letter = 'o',
-     .help = "write the results to FILE, in the place of standard output or of what -o of the "
-             "shards says"},
+     .help = "write the results to FILE (default: where the shards would have written them)"},
     {FLAG(OUTPUT, "plan-out", merge_flags, plan_out),
-     .help = "if the run needs another round, write FILE, which its shards take with --plan"},
+     .help = "if the run needs another round, write its plan to FILE, for --plan of the shards"},
     FLAG_GROUP(quiet_flag, merge_flags, call),
     FLAG_END,
 };
@@ -259,15 +259,16 @@ static const flag flags[] = {
 const command merge_command = {
     .name = "merge",
     .synopsis = "PARTIAL... [options]",
-    .summary = "put together what the shards of a run have found",
+    .summary = "combine the results of all shards of a run",
     .about =
         "Reads the partials of all shards of one command (--shard I/N --partial FILE), in any "
-        "order, and does what the command would have done in one process: prints the same, writes "
-        "the same files, and has the same status. The command line is in the files; its inputs "
-        "have to be where it says, seen from here, because merge compares them with those that "
-        "the shards have read.\nSome commands read their rows several times, and need what all "
-        "shards found in one round for the next. Then --plan-out writes a plan, and nothing else "
-        "is written: the shards run again with --plan, and their new partials are merged.",
+        "order, and does what the command would have done in one process: it prints the same, "
+        "writes the same files, and exits with the same status. The partials contain the command "
+        "line. The input files that it names must be readable here under the same paths, because "
+        "merge compares them with those that the shards have read.\nSome commands read their rows "
+        "in several rounds, and each round needs the results of all shards in the round before. "
+        "After every round but the last, --plan-out writes a plan, and nothing else is written: "
+        "run the shards again with --plan, and merge their new partials.",
     COMMAND_FLAGS(flags, merge_flags),
     .examples = {"pluck merge part.*", "pluck merge part.* -o tokens.jsonl",
                  "pluck merge part.* --plan-out next.plan"},

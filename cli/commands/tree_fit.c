@@ -38,7 +38,7 @@ typedef struct training_flags {
 /* Where what is learned is kept. */
 typedef struct checkpoint {
     const training_flags *flags;
-    const char *path; /* NULL: there is none, since the head is written in place */
+    const char *path; /* NULL: the head is written without one */
     char *memory;     /* of path, if the output named it */
     char *target;     /* behind all links: what is removed in the end */
     bool output_is_file;

@@ -145,7 +145,7 @@ static bool take_headers(chunk_run *run)
     }
 }
 
-/* Lets the bytes of the next announced piece come, if there is room. */
+/* Begins to receive the bytes of the next announced piece, if there is room. */
 static bool take_bytes(chunk_run *run, inbox *in, int rank)
 {
     piece *p = in->announced;
@@ -170,7 +170,8 @@ static bool take_bytes(chunk_run *run, inbox *in, int rank)
     return is_here != 0;
 }
 
-/* Nothing more is written: tells all ranks, which look for it before they take a chunk. */
+/* Nothing more is written. Tells all ranks, which look for this message before they take a
+ * chunk. */
 static void stop(chunk_run *run, int code)
 {
     run->is_over = true;
@@ -251,7 +252,8 @@ static void put(chunk_run *run, header about, char *bytes)
     add_piece(&run->inboxes[0], about, bytes);
     run->held_bytes += about.n_bytes + sizeof(piece);
     collect(run);
-    /* A later piece waits until this one may be written, which it may once this chunk is wanted. */
+    /* A later piece waits until what is held leaves room, or until this chunk is the next to be
+     * written. */
     while (about.is_last == 0 && !run->is_over && run->held_bytes >= HELD_BYTES &&
            run->wanted < run->chunk) {
         if (collect(run))

@@ -235,7 +235,7 @@ uint64_t world_progress(void)
 
 enum { PLACE, CHECK, CODE, ORDER, HAS_MESSAGE, N_WORDS };
 
-/* The message of a rank, said by rank 0. */
+/* Rank 0 prints the message of a rank. */
 static void say_message(int from, const char *message)
 {
     world *w = &the_world;

@@ -35,7 +35,7 @@ typedef struct world {
     MPI_Win window;
     node_state *state;
 
-    /* A rank has failed, and all ranks know, and the user: nothing is said any more. */
+    /* A rank has failed, all ranks know it, and its message has been printed: no further one is. */
     bool has_failed;
     int code;
 } world;
@@ -43,8 +43,8 @@ typedef struct world {
 /* The ranks of this process; not of a thread. */
 extern world the_world;
 
-/* Starts MPI. An exit code, after a message if this process was started by the launcher of another
- * MPI and therefore is alone. */
+/* Starts MPI. Returns an exit code; fails with a message if this process was started by the
+ * launcher of another MPI and is therefore alone. */
 int world_start(int *argc, char ***argv);
 
 /* "Open MPI v4.1.4" */
@@ -66,9 +66,9 @@ typedef enum world_place {
 /*
  * Every rank comes here with its exit code and waits for the others. EXIT_DONE if all came to the
  * same place, with EXIT_DONE and the same check, a number that they must agree on. Else the code of
- * the lowest rank that failed, on all ranks. Then rank 0 has said why, with the message of that
- * rank, a whole line, which is NULL if it was said before; and all further meetings fail in the
- * same way at once.
+ * the lowest rank that failed, on all ranks. Then rank 0 has printed the message of that rank, a
+ * whole line, which is NULL if it was printed before; and all further meetings fail in the same way
+ * at once.
  */
 int world_meet(world_place place, uint64_t check, int code, const char *message);
 
@@ -83,8 +83,8 @@ void world_broadcast(void *bytes, uint64_t n_bytes);
 void world_send(int rank, int tag, const void *bytes, uint64_t n_bytes);
 void world_receive(int rank, int tag, void *bytes, uint64_t n_bytes);
 
-/* Notes how much this rank has done. The sum over all ranks takes it that those of other nodes have
- * done the same as those of this one. */
+/* Records how much this rank has done. The sum over all ranks assumes that the ranks of other nodes
+ * have done as much as those of this one. */
 void world_note_progress(uint64_t done);
 uint64_t world_progress(void);
 
@@ -95,8 +95,7 @@ void world_wait(MPI_Request *request);
  * 0. */
 void world_pause(unsigned *n_steps);
 
-/* Memory that the ranks cannot go on without, since others wait for this one: ends all of them if
- * there is none. */
+/* Allocates memory. If it is short, ends all ranks, because the others would wait for this one. */
 void *world_memory(uint64_t n_bytes);
 
 #endif

@@ -42,9 +42,9 @@ typedef struct pluck_ranks {
     pluck_status (*begin)(void *user, uint64_t n_items, pluck_tally *tally, bool *is_known,
                           pluck_error *err);
 
-    /* Gives this rank its next items, *first to *end - 1, which lie behind those before; *first ==
-     * *end: no more. Over all ranks each item is given once. Not called again once an item of this
-     * rank has failed. */
+    /* Gives this rank its next items, *first to *end - 1, which come after those of earlier calls;
+     * *first == *end means that none are left. Over all ranks each item is given once. Not called
+     * again once an item of this rank has failed. */
     pluck_status (*next)(void *user, uint64_t *first, uint64_t *end, pluck_error *err);
 
     /* Called last, when this rank has done its items. Leaves in the tally what all ranks found. */
@@ -78,7 +78,7 @@ PLUCK_API pluck_status pluck_tally_put(const pluck_tally *tally, void *bytes, si
 PLUCK_API pluck_status pluck_tally_merge(pluck_tally *tally, const void *bytes, size_t n_bytes,
                                          pluck_error *err);
 
-/* Makes it the tally of no items. */
+/* Empties the tally: it is that of no items. */
 PLUCK_API void pluck_tally_clear(pluck_tally *tally);
 
 #ifdef __cplusplus

@@ -112,7 +112,7 @@ int plk_file_replace(const char *from, const char *to);
  * plk_file_replace(). 0 too where the system does that by itself or cannot. */
 int plk_directory_sync(const char *directory);
 
-/* ENOENT: there is no such file. A signal handler may call it. */
+/* ENOENT: the file does not exist. A signal handler may call it. */
 int plk_file_remove(const char *path);
 
 /* EEXIST: something has that name. */

@@ -315,7 +315,7 @@ pluck_status pluck_tally_put(const pluck_tally *tally, void *bytes, size_t capac
 
 /* From bytes. */
 
-/* Bytes that are being merged: first is_adding is false, and nothing but room changes. */
+/* Bytes that are being merged. In the first of two passes is_adding is false: only room is made. */
 typedef struct merger {
     pluck_tally *tally;
     plk_byte_reader in;
@@ -456,12 +456,12 @@ static pluck_status merge(merger *m)
     if (m->in.is_short || format != FORMAT)
         return refuse(m, "the bytes are not a tally, or one of another version of the library");
     if (n_sections != tally->n_sections || hash != tally->about.hash)
-        return refuse(m, "it is that of another pass");
+        return refuse(m, "it is of another pass");
     pluck_status status = merge_failure(m);
     for (size_t i = 0; i < tally->n_sections && status == PLUCK_OK; i++)
         status = merge_section(m, &tally->sections[i]);
     if (status == PLUCK_OK && !plk_is_read_up(&m->in))
-        status = refuse(m, m->in.is_short ? "it is cut short" : "it has bytes behind its end");
+        status = refuse(m, m->in.is_short ? "it is cut short" : "it has bytes after its end");
     return status;
 }
 

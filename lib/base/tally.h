@@ -57,7 +57,7 @@ struct pluck_tally {
     plk_byte_writer about; /* what the pass is about: other bytes do not merge */
     pluck_error failure;   /* of the lowest item that failed; PLUCK_OK: none did */
     uint64_t failed_item;
-    size_t missing_bytes; /* could not be allocated when something was added; 0: no such failure */
+    size_t missing_bytes; /* of an allocation that failed; 0: none did */
 };
 
 /* A tally without sections, of the pass with this name. What makes the pass differ from others of
@@ -85,7 +85,7 @@ void plk_tally_list_add(pluck_tally *tally, plk_tally_list *list, const uint64_t
 void plk_tally_text_add(pluck_tally *tally, plk_tally_text *text, uint64_t item, uint32_t stream,
                         const void *bytes, size_t n_bytes);
 
-/* Put what was added into order, and leave out what is behind the limit. */
+/* Put what was added into order, and leave out what is beyond the limit. */
 void plk_tally_list_sort(plk_tally_list *list);
 void plk_tally_text_sort(plk_tally_text *text);
 
@@ -108,7 +108,7 @@ pluck_status plk_ranks_read(pluck_ranks *known, const pluck_ranks *ranks, pluck_
 typedef pluck_status plk_pass_work(void *user, uint64_t first, uint64_t end, uint64_t *failed,
                                    pluck_error *err);
 
-/* A pass over n_items items: afterwards the tally, which was of no items, is that of all ranks.
+/* Does a pass over n_items items. The tally is empty at first, and that of all ranks afterwards.
  * ranks NULL: this process does all items, in one call of work. Tallies of passes over another
  * number of items do not merge. Returns the failure of the lowest item that failed, if any. */
 pluck_status plk_ranks_pass(const pluck_ranks *ranks, uint64_t n_items, pluck_tally *tally,

@@ -25,8 +25,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a block begins with. Rows may need the same bytes in all and be others, so places has a hash
- * of which rows they are, and of the size of each one's place. */
+/* What a block begins with. Two ranks may need the same number of bytes for different rows, so
+ * places has a hash of which rows they are, and of the size of the place of each. */
 typedef struct head {
     uint64_t n_bytes, places, status;
 } head;
@@ -39,14 +39,14 @@ _Static_assert(LEAST_BYTES % 8 == 0, "counts are of 8 bytes");
 typedef struct attached {
     MPI_Comm duplicate;
     int n_ranks, rank;
-    size_t block_bytes[2]; /* of the last first exchange of a call, and of the last later one */
+    size_t block_bytes[2]; /* of the first exchange of the last call, and of its later ones */
     unsigned char *blocks; /* of all ranks, one after the other */
     size_t capacity_bytes;
     const void **records; /* [n_ranks] */
     size_t *n_bytes;      /* [n_ranks] */
 } attached;
 
-/* A place for an attribute in this process. MPI has no other way to find one again. */
+/* The key of the attribute in this process, by which MPI finds it again. */
 static _Atomic int keyval = MPI_KEYVAL_INVALID;
 
 static pluck_status fail(pluck_error *err, pluck_status status, const char *message)

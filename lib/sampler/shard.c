@@ -52,7 +52,7 @@ struct pluck_shard {
     uint32_t n_vocab, rank, n_ranks;
     uint32_t *first_token; /* [n_ranks + 1] */
     bool token_only;
-    bool has_whole_groups; /* those that a deviation is added up in are not cut */
+    bool has_whole_groups; /* no cut goes through a group of blocks for the deviation */
     uint32_t layout_hash;
     plk_scratch *scratch;
     void *memory;           /* the tokens of the share, or the row */
@@ -503,7 +503,7 @@ static pluck_status read_head(uint32_t rank, const void *bytes, size_t n_bytes, 
     uint32_t status = plk_take_u32(&in), flags = plk_take_u32(&in);
     if (in.is_short || said_bytes < HEAD_BYTES || said_bytes > n_bytes)
         return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "record of rank %u: it is cut off; its size is said to be %u bytes, and "
+                        "record of rank %u: it is cut off: its head says that it has %u bytes, but "
                         "%zu are there",
                         rank, in.is_short ? 0 : said_bytes, n_bytes);
     if (version != VERSION)

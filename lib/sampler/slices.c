@@ -1,8 +1,9 @@
 /*
- * What a chain needs of a row that lies in slices, before there is one: an engine wants to know how
- * many exchanges its tokens take. Stages say what they do with the view of a slice; the chain is
- * walked as it would run, with what is known by then. After a truncation every rank has the tokens
- * that are left, and the rest needs nothing. Only a nucleus may still wait when the draw comes.
+ * Says, before the first row, how many exchanges a chain needs for a row in slices. Each stage says
+ * in its table what it does with the view of a slice. The chain is walked as it would run, and
+ * keeps track of what is known of the row at each stage. After a truncation every rank has the
+ * tokens that are left, and the rest needs nothing. Only a nucleus may still wait when the draw
+ * comes.
  */
 #include "sampler/sampler_impl.h"
 
@@ -24,7 +25,7 @@ typedef struct walk {
     plk_slice_plan plan;
     bool token_only;
     bool is_over;
-    bool knows_best; /* which tokens are the best; the maximum too, then */
+    bool knows_best; /* which tokens are the best, and so the maximum */
     bool has_nucleus;
     bool is_scaled; /* after the nucleus */
 } walk;

@@ -120,7 +120,7 @@ static void ask(const plk_view *view, float from, uint32_t n_most)
         ask_with(view, from, n_most, PLK_ASKS_BEST);
 }
 
-/* What stands for the tokens of the row until they are known: one. */
+/* Until the tokens of the row are known, one stands for all of them. */
 static uint32_t unknown(const plk_view *view)
 {
     view->scratch->ids[0] = 0;

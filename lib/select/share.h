@@ -114,7 +114,7 @@ static inline bool plk_share_waits(const plk_view *view)
     return view->share && view->share->asks != PLK_ASKS_NOTHING;
 }
 
-/* What is known is no longer true: logits have changed. */
+/* Forgets what is known of the row. Whatever changes logits calls this. */
 void plk_share_forget(const plk_view *view);
 
 /* The answers that a stage had are not those of the next one. */
@@ -168,7 +168,7 @@ size_t plk_share_most_bytes(const plk_share *share, uint32_t n_tokens);
 void plk_share_put(const plk_share *share, unsigned char *bytes);
 
 /* Takes the parts of all ranks, which may be any bytes: PLUCK_ERR_FORMAT if one is not a part. The
- * share then waits no more. */
+ * share then no longer waits. */
 pluck_status plk_share_take(plk_share *share, const plk_byte_reader *parts, pluck_error *err);
 
 #endif

@@ -179,7 +179,8 @@ pluck_status plk_view_open(plk_view *view, plk_scratch *scratch, const plk_kerne
 bool plk_view_open_slice(plk_view *view, plk_scratch *scratch, const plk_kernels *kernels,
                          pluck_logits slice, uint32_t first_token, plk_share *share)
 {
-    /* Where the row would begin: as a number, since there is no array that has this address. */
+    /* The address at which the whole row would begin. It is computed as a number, because C defines
+     * pointer arithmetic only inside an array. */
     size_t value_bytes = pluck_dtype_size_bytes(slice.dtype);
     uintptr_t begin = (uintptr_t)slice.data - first_token * value_bytes;
     pluck_logits row = {(const void *)begin, slice.dtype, scratch->n_vocab};

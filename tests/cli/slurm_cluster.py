@@ -88,12 +88,12 @@ def prctl(option, value):
 
 
 class NotStarted(Exception):
-    """With the reason."""
+    """Raised with the reason why the cluster cannot run."""
 
 
 class Cluster:
-    """env has what commands of Slurm need. Whatever ends the test, no process stays: daemons die
-    with it, and what jobs have left is ours to end."""
+    """env has what commands of Slurm need. No process outlives the test, however it ends: the
+    daemons die with it, and it ends the processes that jobs have left."""
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
@@ -101,7 +101,7 @@ class Cluster:
         self.env = {"SLURM_CONF": str(self.folder / "slurm.conf")}
 
     def start(self):
-        """stop() is due even if it fails."""
+        """Must be followed by stop(), even if it fails."""
         prctl(PR_SET_CHILD_SUBREAPER, 1)
         for name in ("munge", "state", "spool"):
             (self.folder / name).mkdir(parents=True)
@@ -147,7 +147,7 @@ class Cluster:
         return done.stdout.strip() if done.returncode == 0 else None
 
     def wait_for_jobs(self, seconds):
-        """Until there is no job any more. False: there are some still."""
+        """Waits until no job is left; returns False if jobs are left after the timeout."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if self.run("squeue", "-h") == "":
@@ -169,7 +169,7 @@ class Cluster:
 
     @staticmethod
     def end_children():
-        """What jobs have left has become a child of this process, which started it."""
+        """Ends the processes that jobs have left, which have become children of this process."""
         for _ in range(100):
             pids = children_of(os.getpid())
             for pid in pids:

@@ -293,7 +293,7 @@ class Shards(CommandCase):
         self.refuse("part.* --plan-out logits.npy", "logits.npy: is an input file too", 2)
         self.assertEqual(self.run_line("exec pluck merge part.* --plan-out plan"), b"")
         plan = self.folder.joinpath("plan").read_bytes()
-        self.refuse("part.0 plan", "plan: is a plan, which the shards take with --plan")
+        self.refuse("part.0 plan", "plan: is a plan, not a partial; give it to the shards")
         for other, said in [
                 (" --objective brier", "without --objective (brier), the one now of one with it"),
                 (" --bins 3", "plan: is of a run without --bins (3)"),
@@ -338,8 +338,8 @@ class Shards(CommandCase):
         for line, said in [
                 ("sample small.npy --sequence", "--sequence cannot be combined with --shard: rows "
                  "depend on each other"),
-                ("sample - < small.npy", "standard input: is a stream, which has one reader"),
-                ("sample <(cat small.npy)", "is a stream, which has one reader: save it to a file"),
+                ("sample - < small.npy", "standard input: is a stream, which only one process"),
+                ("sample <(cat small.npy)", "which only one process can read; save it to a file"),
                 ("sample small.npy -c - < config8.json", "standard input: is a stream"),
                 ("sample small.npy --seed random", "seed random cannot be combined with --shard")]:
             self.run_line(f"pluck {line} --shard 0/2 --partial part", code=2)

@@ -57,7 +57,7 @@ static void put(const char *name, const char *text)
     assert_int_equal(fclose(file), 0);
 }
 
-/* -1: there is no such file. */
+/* -1: the file does not exist. */
 static long get(const char *name, char bytes[MAX_BYTES])
 {
     FILE *file = fopen(in_folder(name), "rb");

@@ -85,8 +85,8 @@ LINES = [
 # What differs by intent: the word of more than one rank, and the name of the MPI.
 REFUSED = {"sample logits.npy --seed 3 --sequence": b"pluck sample: --sequence cannot be combined "
            b"with more than one rank: rows depend on each other\n",
-           "sample - --seed 3": b"pluck sample: standard input: is a stream, which has one "
-           b"reader: save it to a file\n"}
+           "sample - --seed 3": b"pluck sample: standard input: is a stream, which only "
+           b"one process can read; save it to a file\n"}
 
 
 class Result:

@@ -2,8 +2,8 @@
  * Training over many processes. A node depends only on its examples and their order, so nodes are
  * divided among the ranks, and each rank learns its own from all rows. With targets nothing crosses
  * until the nodes are collected: then they are the items of a pass, and each is a piece of its
- * tally, f32 weights, f32 bias, f32 sum of squares. With a teacher, whom it costs most to ask, the
- * rows of each step are divided too (train_step.c).
+ * tally, f32 weights, f32 bias, f32 sum of squares. With a teacher, asking it costs most, so that
+ * the rows of each step are divided too (train_step.c).
  *
  * Nodes are divided by the number of examples that they expect: the node with the most is given to
  * the rank with the fewest so far, and so on (R. L. Graham, "Bounds on multiprocessing timing
@@ -48,8 +48,9 @@ static bool is_larger(const void *left, const void *right)
     return a->n_expected != b->n_expected ? a->n_expected > b->n_expected : a->node < b->node;
 }
 
-/* With targets the rows whose token is below a node; with a teacher, as if it gave every token the
- * same probability. expected has room for all nodes of the tree. */
+/* Estimates the number of examples of each node. With targets they are the rows whose token is
+ * below the node; with a teacher, every token is taken to have the same probability. expected has
+ * room for all nodes of the tree. */
 static void expect_examples(const pluck_trainer *trainer, double *expected, share *shares)
 {
     const pluck_tree *tree = trainer->tree;
@@ -112,12 +113,12 @@ pluck_status plk_train_ranks_open(pluck_trainer *trainer, pluck_error *err)
 
 /* Failures. */
 
-/* Which of the nodes that its first row meets the node touched[item] is. */
+/* The place of the node touched[item] among the nodes that its first row meets. */
 static size_t position_of(const pluck_trainer *trainer, size_t item, size_t place)
 {
     uint32_t node = trainer->touched[item], n_tokens = trainer->tree->n_tokens;
     size_t position = 0;
-    if (trainer->data.targets) { /* which lists own nodes alone */
+    if (trainer->data.targets) { /* touched has only nodes of this rank */
         for (uint32_t at = n_tokens + node; at != plk_tree_root(trainer->tree); position++)
             at = trainer->parents[at];
         return position;
@@ -128,8 +129,8 @@ static size_t position_of(const pluck_trainer *trainer, size_t item, size_t plac
     return position;
 }
 
-/* In the order in which one process would meet them: by step; rows, then nodes by the row and the
- * place in it where they are met first. */
+/* Failures are ordered as one process would meet them: by step; within a step first those of rows,
+ * then those of nodes, by the row and the place in it where they are met first. */
 void plk_train_note(pluck_trainer *trainer, size_t place, size_t failed, const pluck_error *failure)
 {
     enum { POSITION_BITS = 24, PLACE_BITS = 13, STEP_BITS = 25 };
@@ -175,7 +176,7 @@ pluck_status plk_train_ranks_begin(pluck_trainer *trainer, pluck_error *err)
                            &trainer->is_known, err);
 }
 
-/* The nodes of this rank, or why there are none. */
+/* The nodes of this rank, or the failure because of which it has none. */
 static void put_nodes(pluck_trainer *trainer)
 {
     const pluck_allocator *allocator = &trainer->memory.allocator;

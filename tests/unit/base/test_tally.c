@@ -274,7 +274,7 @@ static void other_bytes_are_refused_and_change_nothing(void **state)
         assert_refused(&s, &changed, "cut short", "tally: ");
     changed = valid;
     changed.at[changed.n++] = 0;
-    assert_refused(&s, &changed, "a byte more", "behind its end");
+    assert_refused(&s, &changed, "a byte more", "after its end");
     sample_put(&s, &changed);
     assert_refused(&s, &changed, "the same items", "done twice");
     plk_tally_close(&s.tally);
