@@ -69,7 +69,7 @@ static size_t run(pluck_isa isa, const char *folder, column *columns, golden_tex
         groups[i].run(&got, isa, folder);
         size_t n_different = golden_compare(&got, &expected, &first, &n_skipped);
         if (n_skipped > 0)
-            golden_add(remarks, "%s, %s: %zu lines skipped, of what is not built\n",
+            golden_add(remarks, "%s, %s: %zu lines of what is not built or refused\n",
                        pluck_isa_name(isa), groups[i].name, n_skipped);
         if (n_different > 0)
             golden_add(remarks, "%s, %s: %s\n", pluck_isa_name(isa), groups[i].name, first.chars);

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N_DRAWS = 600, N_PER_LINE = 200, N_PER_SEQUENCE = 40, DRAWS_PER_ROW = 4, SMALL_VOCAB = 203 };
+enum { N_DRAWS = 600, N_PER_LINE = 200, N_PER_SEQUENCE = 40, DRAWS_PER_ROW = 4, SMALL_VOCAB = 67 };
 
 static const pluck_dtype dtypes[] = {PLUCK_F32, PLUCK_F16, PLUCK_BF16};
 enum { N_DTYPES = sizeof dtypes / sizeof *dtypes };
