@@ -49,7 +49,8 @@ static pluck_status open_stream(pluck_dump *dump, plk_tensor_rows *rows, size_t 
     plk_source_open_pull(&rows->unpacked, dump->source.label, plk_zip_stream_pull, &rows->stream,
                          &dump->allocator);
     rows->is_open = true;
-    rows->layout.failure = plk_source_read(&rows->unpacked, NULL, p->offset_bytes, &n_read, err);
+    rows->layout.failure =
+        plk_source_read(&rows->unpacked, NULL, (size_t)p->offset_bytes, &n_read, err);
     return rows->layout.failure;
 }
 
@@ -236,9 +237,9 @@ static pluck_status take_targets(pluck_dump *dump, plk_tensor_rows *rows, const 
         (tensor->fortran && plk_shape_squeezed(&tensor->shape).n_axes > 1) ||
         tensor->available_bytes / tensor->integers.size_bytes < n)
         return PLUCK_OK;
-    rows->targets = plk_alloc(&dump->allocator, n, sizeof *rows->targets);
+    rows->targets = plk_alloc(&dump->allocator, (size_t)n, sizeof *rows->targets);
     if (!rows->targets)
-        return plk_fail_nomem(err, n * sizeof *rows->targets);
+        return plk_fail_nomem(err, (size_t)n * sizeof *rows->targets);
     plk_source values;
     plk_zip_stream stream = {0};
     pluck_status status = PLUCK_OK;

@@ -229,9 +229,9 @@ static pluck_status open_text(plk_integers *integers, const uint8_t *begin, pluc
         return plk_fail(err, PLUCK_ERR_FORMAT,
                         "%s: does not hold integers; expected whole numbers, as text or .npy",
                         source->label);
-    integers->values = plk_alloc(&integers->allocator, r.n, sizeof *integers->values);
+    integers->values = plk_alloc(&integers->allocator, (size_t)r.n, sizeof *integers->values);
     if (!integers->values)
-        return plk_fail_nomem(err, r.n * sizeof *integers->values);
+        return plk_fail_nomem(err, (size_t)r.n * sizeof *integers->values);
     integers->n = r.n;
     integers->shape = r.shape;
     if (r.shape.n_axes == 0)

@@ -391,7 +391,8 @@ plk_safetensors_tensor plk_safetensors_tensor_of(const char *name, const char *d
                                      .n_axes = n_cols != 0 ? 2 : 1,
                                      .axes = {n_rows, n_cols},
                                      .data = data,
-                                     .size_bytes = n * dtypes[find_dtype(dtype)].size_bytes};
+                                     .size_bytes =
+                                         (size_t)n * dtypes[find_dtype(dtype)].size_bytes};
     (void)snprintf(tensor.name, sizeof tensor.name, "%s", name);
     return tensor;
 }

@@ -278,7 +278,7 @@ static void take(void *user, uint64_t row, const void *result)
 /* Those of a part, but for the ECE. */
 static pluck_tune_stats stats_of(const measurer *m, uint64_t part, size_t i)
 {
-    size_t place = part * m->request->n + i;
+    size_t place = (size_t)part * m->request->n + i;
     const plk_exact_sum *sums = m->sums + place * N_MEANS;
     double n = (double)m->rows[part], unknown = (double)NAN;
     return (pluck_tune_stats){.temperature = m->request->temperatures[i],
