@@ -25,7 +25,7 @@ static void check_head(const partial *p, size_t size)
     for (size_t i = 0; i < head->facts.n; i++) {
         const fact *f = &head->facts.items[i];
         n += strlen(f->name) + strlen(f->text);
-        if (f->kind >= N_FACT_KINDS)
+        if ((unsigned)f->kind >= (unsigned)N_FACT_KINDS)
             abort();
     }
     if (n > size || head->n_words == 0 || (head->count > 0 && head->shard >= head->count))
