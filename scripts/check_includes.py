@@ -5,9 +5,11 @@
 
  * Parts of lib/ include only the parts below them (ALLOWED), by a path from lib/; a stage includes
    no other stage, a dump reader no other reader; <pluck/*.h> may be included anywhere.
- * Intrinsics headers are for lib/simd/, <pthread.h>, <threads.h> and <omp.h> for lib/thread/,
-   <cjson/cJSON.h> for lib/json/cjson_nodes.c; examples/ see <pluck/*.h>, their own headers and the
-   system's, cli/ also the floor of lib/ (FLOOR); public headers see <pluck/*.h> and the system's.
+ * lib/, cli/ and include/ are C11: with <> they include its headers (STANDARD) and <pluck/*.h>, and
+   lib/ and cli/ have no #if that asks for an operating system. What some files may do besides is
+   in EXCEPTIONS: systems are for lib/base/platform*.c, instruction sets for lib/simd/.
+ * examples/ see <pluck/*.h>, their own headers and the system's, cli/ also the floor of lib/
+   (FLOOR), public headers <pluck/*.h>.
  * File names are unique within a part of lib/ and outside of it, except among examples/, that
    lib/.../x.c may implement include/pluck/x.h, and that a file of cli/commands/ has the name of its
    command.
@@ -65,9 +67,24 @@ MAX_COLUMNS = 100
 
 # Of lib/simd/: included by the one file that they are made for.
 TEMPLATE = re.compile(r"template|^vocabulary_|^lanes_inline")
-INTRINSICS = re.compile(r"(\w*intrin|arm_\w+|wasm_simd128|cpuid)\.h")
-THREADS = re.compile(r"(pthread|threads|omp)\.h")
-CJSON_USER = "lib/json/cjson_nodes.c"
+# Headers of C11, but <threads.h>: lib/thread/ has threads on systems that lack it.
+STANDARD = set("""assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp
+    signal stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string tgmath
+    time uchar wchar wctype""".split())
+PLATFORM = r"lib/base/platform\w*\.c"
+# Files of lib/, cli/ and include/, and headers that they may include besides.
+EXCEPTIONS = [
+    ("lib/simd/", r"lib/simd/.*", r"(\w*intrin|arm_\w+|wasm_simd128|cpuid|sys/platform/x86)\.h"),
+    ("lib/json/cjson_nodes.c", r"lib/json/cjson_nodes\.c", r"cjson/.*"),
+    ("lib/file/gzip.c and zip.c", r"lib/file/(gzip|zip)\.c", r"zlib\.h"),
+    ("lib/mpi/ and cli/mpi/", r"(lib|cli)/mpi/.*|include/pluck/mpi\.h", r"mpi\.h"),
+    ("include/pluck/llama.h", r"include/pluck/llama\.h", r"llama\.h"),
+    ("lib/base/platform*.c", PLATFORM, r".*"),
+]
+SYSTEM_QUESTION = re.compile(
+    r"^[ \t]*#[ \t]*(?:el)?if(?:n?def)?\b.*\b(_WIN(?:32|64)|__CYGWIN__|__MINGW\w+"
+    r"|__(?:gnu_)?linux\w*|__APPLE__|__MACH__|__unix\w*|__wasi__|__\w+BSD__|__ANDROID__"
+    r"|_POSIX_\w+)\b", re.MULTILINE)
 # What a stage, a dump reader or an importer defines instead of functions with a header.
 DESCRIPTOR = re.compile(r"^const (?:plk_stage|plk_dump_reader|plk_importer) \w+ = \{", re.MULTILINE)
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"\n]+)[>"]', re.MULTILINE)
@@ -135,6 +152,7 @@ class Checker:
         for source in self.sources:
             for include in source.includes:
                 self.check_include(source, *include)
+            self.check_system_questions(source)
             self.check_c_lengths(source)
         self.check_unique_names()
         self.check_headers_are_shared()
@@ -154,25 +172,38 @@ class Checker:
             elif not angled:
                 report("a public header is included with <>")
             return
-        is_library = source.top in ("lib", "include", "cli", "examples")
-        may_start_threads = (source.part == "thread" or source.top == "examples"
-                             or source.path.name.startswith("platform_"))
-        if is_library and source.part != "simd" and INTRINSICS.fullmatch(name):
-            report("intrinsics are for lib/simd/ only")
-        elif is_library and not may_start_threads and THREADS.fullmatch(name):
-            report("threads are started by lib/thread/ only")
-        elif is_library and name.startswith("cjson/") and source.path.as_posix() != CJSON_USER:
-            report(f"{CJSON_USER} alone uses cJSON")
+        refusal = self.refusal(source, name) if angled else None
+        if refusal:
+            report(refusal)
         elif source.top == "lib":
             self.check_lib_include(source, angled, name, report)
         elif source.top == "include":
             if not angled or (self.root / "lib" / name).exists():
-                report("a public header includes <pluck/*.h> and system headers only")
+                report("a public header includes <pluck/*.h> and headers of C11 only")
         elif source.top == "cli" and self.is_floor(angled, name):
             return
         elif source.top in ("cli", "examples") and not self.is_own(source, angled, name):
             also = f", lib/{{{','.join(FLOOR)}}}/" if source.top == "cli" else ""
             report(f"{source.top}/ includes <pluck/*.h>{also}, its own and system headers only")
+
+    def refusal(self, source, name):
+        """Why a file may not include <name>; None if it may."""
+        if source.top not in ("lib", "cli", "include") or (self.root / "lib" / name).exists():
+            return None
+        path = source.path.as_posix()
+        places = [(where, files) for where, files, headers in EXCEPTIONS
+                  if re.fullmatch(headers, name)]
+        known = name.endswith(".h") and name.removesuffix(".h") in STANDARD
+        if known or any(re.fullmatch(files, path) for _, files in places):
+            return None
+        return f"is for {places[0][0]} only"
+
+    def check_system_questions(self, source):
+        if source.top not in ("lib", "cli") or re.fullmatch(PLATFORM, source.path.as_posix()):
+            return
+        for match in SYSTEM_QUESTION.finditer(without_comments(source.text)):
+            self.report(source.path, line_of(source.text, match.start(1)),
+                        f"{match.group(1)}: lib/base/platform*.c alone ask for a system")
 
     def is_floor(self, angled, name):
         return (not angled and name.split("/")[0] in FLOOR and ".." not in name

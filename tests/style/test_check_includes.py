@@ -101,16 +101,36 @@ class CheckIncludes(unittest.TestCase):
         self.found("lib/dump/raw.c", reader, "raw may not depend on npy")
 
     def test_intrinsics_stay_in_simd(self):
-        self.found("lib/rng/rng.c", "#include <immintrin.h>\n", "intrinsics")
-        self.found("include/pluck/rng.h", "#include <arm_neon.h>\n", "intrinsics")
-        self.found("cli/main.c", "#include <x86intrin.h>\n", "intrinsics")
+        self.found("lib/rng/rng.c", "#include <immintrin.h>\n", "is for lib/simd/ only")
+        self.found("include/pluck/rng.h", "#include <arm_neon.h>\n", "is for lib/simd/ only")
+        self.found("cli/main.c", "#include <x86intrin.h>\n", "is for lib/simd/ only")
+        self.found("lib/simd/kernels_avx2.c", "#include <unistd.h>\n", "platform*.c only")
 
-    def test_threads_are_for_the_part_thread(self):
-        for header in ("pthread.h", "threads.h", "omp.h"):
-            self.found("lib/rng/rng.c", f"#include <{header}>\n", "threads are started by")
-            self.found("cli/main.c", f"#include <{header}>\n", "threads are started by")
-        self.fine({"lib/thread/pool.c": "#include <pthread.h>\n",
+    def test_systems_are_for_the_platform_layer(self):
+        for header in ("unistd.h", "sys/stat.h", "pthread.h", "threads.h", "omp.h", "windows.h",
+                       "strings.h", "poll.h", "alloca.h"):
+            for path in ("lib/rng/rng.c", "cli/main.c", "include/pluck/rng.h"):
+                self.found(path, f"#include <{header}>\n", "is for lib/base/platform*.c only")
+        self.fine({"lib/base/platform_posix.c": "#include <unistd.h>\n#ifdef __APPLE__\n#endif\n",
+                   "examples/embed.c": "#include <unistd.h>\n",
+                   "lib/rng/rng.c": "#include <signal.h>\n#include <stdatomic.h>\n",
                    "tests/unit/test_alloc.c": "#include <pthread.h>\n"})
+
+    def test_no_other_file_asks_for_a_system(self):
+        for line in ("#ifdef _WIN32", "#if defined(__linux__)", "#  elif !defined(__APPLE__)",
+                     "#if X || defined(__wasi__)", "#ifndef __FreeBSD__", "#if _POSIX_C_SOURCE"):
+            self.found("lib/rng/rng.c", f"\n{line}\n#endif\n", "alone ask for a system")
+            self.found("cli/main.c", f"\n{line}\n#endif\n", "alone ask for a system")
+        self.fine({"lib/rng/rng.c": "/* #ifdef _WIN32 */\n#ifdef __AVX2__\n#endif\n",
+                   "include/pluck/base.h": "#ifdef _WIN32\n#endif\n",
+                   "tests/unit/test_alloc.c": "#ifdef __linux__\n#endif\n"})
+
+    def test_libraries_have_one_user(self):
+        self.found("lib/rng/rng.c", "#include <cjson/cJSON.h>\n", "lib/json/cjson_nodes.c only")
+        self.found("lib/rng/rng.c", "#include <zlib.h>\n", "is for lib/file/gzip.c and zip.c only")
+        self.found("cli/main.c", "#include <mpi.h>\n", "is for lib/mpi/ and cli/mpi/ only")
+        for path in ("lib/mpi/world.c", "cli/mpi/deal.c", "include/pluck/mpi.h"):
+            self.fine({path: "#include <mpi.h>\n"})
 
     def test_programs_see_public_headers_only(self):
         for include in ('"base/alloc.h"', '"../lib/base/alloc.h"', "<base/alloc.h>"):
