@@ -130,6 +130,14 @@ need() {
     return 1
 }
 
+# Sets $cjson to a folder with cJSON's source, or skips the part.
+need_cjson() {
+    cjson=$build_root/cjson
+    scripts/get-cjson "$cjson" && return 0
+    skip "cJSON's source cannot be fetched (see above)"
+    return 1
+}
+
 # Sets $worked: the seconds that processors worked for this script and the programs it waited for.
 measure_work() {
     local stat

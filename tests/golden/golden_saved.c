@@ -2,13 +2,15 @@
  * States and objects that another machine has saved, a little-endian one of 64 bits: each is loaded
  * here and goes on. A line of a sampler is: case, a hash of the tokens and log-probabilities that
  * follow, some of them after a rewind, and a hash of the bytes that are then saved. Those of stored
- * distributions and heads are a hash of draws and their probabilities. A big-endian machine refuses
+ * distributions and heads are a hash of draws and their probabilities. All of it is done in every
+ * floating-point mode that a caller may be in, too. A big-endian machine refuses
  * the files of these two, whose values are mapped and used as they are.
  *
  * golden --save writes the files.
  */
 #include "golden/golden.h"
 
+#include "support/fp.h"
 #include "support/samplers.h"
 
 #include <pluck/head.h>
@@ -186,7 +188,7 @@ static void add_head(golden_text *out, pluck_isa isa, const char *folder, size_t
     pluck_head_destroy(&head);
 }
 
-void golden_saved(golden_text *out, pluck_isa isa, const char *folder)
+static void add_all(golden_text *out, pluck_isa isa, const char *folder)
 {
     for (size_t i = 0; i < N_STATES; i++)
         add_state(out, isa, folder, i);
@@ -194,6 +196,28 @@ void golden_saved(golden_text *out, pluck_isa isa, const char *folder)
         add_weighted(out, folder, i);
     for (size_t i = 0; i < N_HEADS; i++)
         add_head(out, isa, folder, i);
+}
+
+/* Neither the results nor the mode change in a floating-point mode of the caller; a line says where
+ * they do. */
+void golden_saved(golden_text *out, pluck_isa isa, const char *folder)
+{
+    add_all(out, isa, folder);
+    golden_text usual = {.chars = NULL};
+    add_all(&usual, isa, folder);
+    for (size_t i = 0; i < test_fp_count(); i++) {
+        golden_text got = {.chars = NULL};
+        test_fp_set(i);
+        uint64_t before = test_fp_control();
+        add_all(&got, isa, folder);
+        uint64_t after = test_fp_control();
+        test_fp_set(test_fp_count());
+        if (after != before || got.n != usual.n || memcmp(got.chars, usual.chars, got.n) != 0)
+            golden_add(out, "mode \"%s\" changes results or is changed\n", test_fp_name(i));
+        out->n_results += got.n_results;
+        free(got.chars);
+    }
+    free(usual.chars);
 }
 
 static void save_state(const char *folder, size_t i)

@@ -1,5 +1,6 @@
 /*
- * MXCSR on x86 (Intel SDM volume 1, 10.2.3), FPCR on AArch64 (Arm ARM, C5.2.8).
+ * MXCSR on x86 (Intel SDM volume 1, 10.2.3), FPCR on AArch64 (Arm ARM, C5.2.8), elsewhere what C
+ * can set.
  */
 #include "support/fp.h"
 
@@ -56,16 +57,29 @@ uint64_t test_fp_control(void)
 
 #else
 
-static const setting settings[] = {{"default", 0}};
+#    include <fenv.h>
+
+static const setting settings[] = {
+#    ifdef FE_DOWNWARD
+    {"round down", FE_DOWNWARD},
+#    endif
+#    ifdef FE_UPWARD
+    {"round up", FE_UPWARD},
+#    endif
+#    ifdef FE_TOWARDZERO
+    {"round toward zero", FE_TOWARDZERO},
+#    endif
+    {"default", FE_TONEAREST},
+};
 
 static void write_control(uint64_t control)
 {
-    (void)control;
+    fesetround((int)control);
 }
 
 uint64_t test_fp_control(void)
 {
-    return 0;
+    return (uint64_t)fegetround();
 }
 
 #endif
