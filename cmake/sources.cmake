@@ -57,6 +57,7 @@ set(pluck_sources
     lib/simd/kernels.c
     lib/simd/kernels_scalar.c
     lib/simd/philox.c
+    lib/simd/self_test.c
     lib/softmax/guidance.c
     lib/softmax/sampled_softmax.c
     lib/softmax/softmax.c
@@ -238,3 +239,18 @@ set(pluck_flags_kernels_wasm -O3)
 
 set(pluck_condition_kernels_vector "!defined(__SSE2__) && !defined(__aarch64__) && !defined(__wasm_simd128__) && (defined(__FP_FAST_FMAF) || defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__riscv_flen) || defined(__powerpc64__) || defined(__s390x__))")
 set(pluck_flags_kernels_vector -O3)
+
+# Flags of all files, where the condition holds.
+set(pluck_processors
+    x86
+    s390x
+    wasm32)
+
+set(pluck_condition_x86 "defined(__i386__)")
+set(pluck_flags_x86 -msse2 -mfpmath=sse)
+
+set(pluck_condition_s390x "defined(__s390x__)")
+set(pluck_flags_s390x -fexcess-precision=fast)
+
+set(pluck_condition_wasm32 "defined(__wasm__)")
+set(pluck_flags_wasm32 -msimd128)

@@ -29,6 +29,11 @@ TABLES = {
     "vector": "!defined(__SSE2__) && !defined(__aarch64__) && !defined(__wasm_simd128__) && ("
               + " || ".join(f"defined({name})" for name in FUSED) + ")",
 }
+PROCESSORS = {
+    "x86": "defined(__i386__)",
+    "s390x": "defined(__s390x__)",
+    "wasm32": "defined(__wasm__)",
+}
 SYSTEMS = {
     "windows": "defined(_WIN32)",
     "wasi": "defined(__wasi__)",
@@ -104,6 +109,13 @@ def evaluated(text, path):
     return value(ast.parse(text, mode="eval").body)
 
 
+def target_flags():
+    """[(processor, condition, flags)]: of all files, by Meson's names of processors."""
+    table = evaluated(one(r"^target_args = (\{.*?^\})", "meson.build", read("meson.build")),
+                      "meson.build")
+    return [(name, PROCESSORS[name], flags) for name, flags in table.items()]
+
+
 def system_sources():
     """Of the other systems and, as the default, of POSIX."""
     path = "lib/base/meson.build"
@@ -162,6 +174,11 @@ def as_cmake():
         if source.flags:
             lines += f"set(pluck_flags_{source.name} {' '.join(source.flags)})\n"
         parts.append(lines)
+    parts.append("# Flags of all files, where the condition holds.\n"
+                 + setting("pluck_processors", [name for name, _, _ in target_flags()]))
+    parts += [f'set(pluck_condition_{name} "{condition}")\n'
+              f"set(pluck_flags_{name} {' '.join(flags)})\n"
+              for name, condition, flags in target_flags()]
     return "\n".join(parts)
 
 

@@ -162,6 +162,18 @@ PLUCK_API const char *pluck_isa_name(pluck_isa isa);
 PLUCK_API pluck_status pluck_isa_from_name(const char *name, pluck_isa *isa, pluck_error *err);
 
 /*
+ * Whether this build computes what every build of pluck computes: compares 64 results, on each
+ * supported instruction set, with bits that are built in. It takes microseconds. PLUCK_ERR_INVALID
+ * if one differs; the message names the compiler's flag where it can. For the tests of a program
+ * that compiles pluck with flags of its own.
+ *
+ *     pluck_error err;
+ *     if (pluck_self_test(&err) != PLUCK_OK)
+ *         fail(err.message);
+ */
+PLUCK_API pluck_status pluck_self_test(pluck_error *err);
+
+/*
  * Where memory comes from. alloc returns size_bytes > 0 bytes, aligned for any type, or NULL if it
  * has none. free takes a pointer that alloc returned, never NULL. Both may be called from any
  * thread that uses an object created with this allocator. A NULL pluck_allocator * means malloc and

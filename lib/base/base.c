@@ -17,6 +17,12 @@
 #    error "compute in float: -msse2 -mfpmath=sse on x86, -fexcess-precision=fast on s390x"
 #endif
 
+/* With this flag sums are reassociated and NaN is not expected, so that a seed gives other tokens
+ * than elsewhere. */
+#ifdef __FAST_MATH__
+#    error "compile pluck without -ffast-math"
+#endif
+
 static const char *const status_names[] = {
     "PLUCK_OK",      "PLUCK_ERR_INVALID", "PLUCK_ERR_NOMEM",  "PLUCK_ERR_CONFIG", "PLUCK_ERR_EMPTY",
     "PLUCK_ERR_NAN", "PLUCK_ERR_IO",      "PLUCK_ERR_FORMAT", "PLUCK_ERR_SPACE",
