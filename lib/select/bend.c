@@ -76,7 +76,7 @@ void plk_view_bend(plk_view *view, const plk_bend *bend)
 float plk_view_unbend(const plk_view *view, float threshold)
 {
     uint32_t below = (uint32_t)(plk_key_of(-INFINITY, 0) >> 32);
-    uint32_t reached = (uint32_t)(plk_key_of(view->bend_from, 0) >> 32);
+    uint32_t reached = (uint32_t)(plk_key_of(view->bend_from, 0) >> 32) + 1;
     while (reached - below > 1) {
         uint32_t middle = below + (reached - below) / 2;
         float x = plk_key_logit((plk_key)middle << 32);

@@ -211,8 +211,8 @@ float plk_bend_value(const plk_bend *bend, float x);
  */
 void plk_view_prefer(plk_view *view, const float *weights, plk_preference preference);
 
-/* For a bent view: the smallest logit that is mapped to at least the threshold, which is at most
- * the view's maximum. */
+/* For a bent view: the smallest logit that is mapped to at least the threshold. If no logit of the
+ * view is, one above all of them: edits, in a slice those of other ranks, can raise the maximum. */
 float plk_view_unbend(const plk_view *view, float threshold);
 
 /* Makes every token above -inf a candidate of a compact view. */

@@ -270,12 +270,13 @@ static void nothing_is_known_of_the_row_after_logits_have_changed(void **state)
     static const char *const second[] = {
         "{\"type\": \"mask\"}",
         "{\"type\": \"logit_bias\", \"bias\": {\"1023\": false, \"1025\": -9}}",
+        "{\"type\": \"logit_bias\", \"bias\": {\"1022\": 2000}}",
         "{\"type\": \"bad_words\", \"sequences\": [[1023], [1025]]}",
         "{\"type\": \"smoothing\", \"factor\": 0.2}",
     };
     static const char *const draws[] = {"greedy", "categorical", "mirostat", "mirostat_v2",
                                         "gumbel"};
-    enum { N_FIRST = 5, N_SECOND = 4, N_DRAWS = 5 };
+    enum { N_FIRST = 5, N_SECOND = 5, N_DRAWS = 5 };
     int32_t mask[(THIRDS_VOCAB + 31) / 32];
     memset(mask, 0xFF, sizeof mask);
     mask[1023 / 32] &= INT32_MAX;
