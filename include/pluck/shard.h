@@ -82,7 +82,7 @@ typedef struct pluck_shard_options {
     const pluck_allocator *allocator; /* NULL: malloc and free */
 } pluck_shard_options;
 
-/* Makes a shard. It takes about 33 bytes of address space per token of the whole vocabulary, of
+/* Makes a shard. It takes about 34 bytes of address space per token of the whole vocabulary, of
  * which the operating system commits what is used: little, unless rows are gathered. Nothing is
  * allocated later. If the vocabulary may not be cut so, the message of PLUCK_ERR_INVALID names the
  * nearest places where it may. On failure *out is NULL. */
