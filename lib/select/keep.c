@@ -111,8 +111,9 @@ static bound bisect(const counted *values, size_t k)
 static size_t list_blocks(const plk_view *view, float threshold)
 {
     plk_scratch *w = view->scratch;
-    return view->kernels->gather(w->block_max, w->n_blocks, threshold, INFINITY, 0, w->block_ids,
-                                 w->block_spare);
+    uint32_t first = view->first_block;
+    return view->kernels->gather(w->block_max + first, view->end_block - first, threshold, INFINITY,
+                                 first, w->block_ids, w->block_spare);
 }
 
 /* Of the listed blocks from index on, how many can be read where they lie. */
@@ -277,8 +278,9 @@ static uint32_t narrow(const plk_view *view, uint32_t n, uint32_t k)
 
 uint32_t plk_view_gather_best_own(const plk_view *view, uint32_t k)
 {
-    const plk_scratch *w = view->scratch;
-    counted maxima = {view, w->block_max, (w->n_blocks + PLK_BLOCK - 1) / PLK_BLOCK};
+    uint32_t first = view->first_block / PLK_BLOCK; /* maxima are padded to whole groups of 64 */
+    counted maxima = {view, view->scratch->block_max + (size_t)first * PLK_BLOCK,
+                      (view->end_block + PLK_BLOCK - 1) / PLK_BLOCK - first};
     bound found = bisect(&maxima, k);
     if (!found.tied || found.threshold == -FLT_MAX)
         return narrow(view, plk_view_gather_own(view, found.threshold), k);
