@@ -240,7 +240,7 @@ int peers_settle(int code, uint64_t order, const char *message)
 
 pluck_status peers_combine(pluck_tally *tally, pluck_error *err)
 {
-    return tallies_combine(tally, err);
+    return tallies_combine(tally, true, err);
 }
 
 int peers_pass(const row_pass *pass)
@@ -260,7 +260,7 @@ int peers_pass(const row_pass *pass)
     if (code != EXIT_DONE || !pass->tally)
         return code;
     pluck_error err;
-    return exit_code_of(tallies_combine(pass->tally, &err));
+    return exit_code_of(tallies_combine(pass->tally, !pass->writer_has_tally, &err));
 }
 
 int peers_share(void *bytes, size_t n)

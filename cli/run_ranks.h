@@ -49,6 +49,7 @@ typedef struct row_pass {
 
     uint64_t bytes_per_row; /* of the input; 0: not known */
     pluck_tally *tally;     /* empty; afterwards of all rows. NULL: the pass has no tally */
+    bool writer_has_tally;  /* and only where ranks_writes(); elsewhere it may stay empty */
     output *outs;           /* [n_outs] what rows() prints to */
     size_t n_outs;
 

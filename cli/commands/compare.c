@@ -493,6 +493,7 @@ static int compare_rows(run *r)
     row_pass pass = {.first = r->first,
                      .end = r->end,
                      .tally = &r->all.tally,
+                     .writer_has_tally = true,
                      .outs = &r->out,
                      .n_outs = 1,
                      .rows = compare_part,
@@ -506,7 +507,7 @@ static int compare_rows(run *r)
         r->csv = compare_print_csv_heading(&r->all, &r->out);
     int code = ranks_pass(&pass);
     progress_clear(&r->bar);
-    if (code == EXIT_DONE && r->all.rows.n == 0 && r->out.error == 0)
+    if (code == EXIT_DONE && ranks_writes() && r->all.rows.n == 0 && r->out.error == 0)
         code = complain(EXIT_DATA, "%s: ended before row %llu", r->sides[0].name,
                         (unsigned long long)r->first);
     return code;
@@ -587,6 +588,19 @@ static void close_all(run *r)
     comparison_free(&r->all);
 }
 
+/* What all rows together say, where results are written. */
+static int print_summary(run *r)
+{
+    if (!comparison_finish(&r->all))
+        return complain_memory();
+    doubt_side(r);
+    if (r->flags->format == FORMAT_JSON)
+        compare_print_json(&r->all, &r->out);
+    else if (r->flags->format == FORMAT_TEXT)
+        compare_print_text(&r->all, &r->out);
+    return EXIT_DONE;
+}
+
 static int run_compare(const void *given)
 {
     const compare_flags *flags = given;
@@ -599,18 +613,12 @@ static int run_compare(const void *given)
         code = output_open(&r.out, flags->output);
     if (code == EXIT_DONE)
         code = compare_rows(&r);
-    if (code == EXIT_DONE && !comparison_finish(&r.all))
-        code = complain_memory();
-    if (code == EXIT_DONE) {
-        doubt_side(&r);
-        if (flags->format == FORMAT_JSON)
-            compare_print_json(&r.all, &r.out);
-        else if (flags->format == FORMAT_TEXT)
-            compare_print_text(&r.all, &r.out);
-    }
+    bool has_rows = code == EXIT_DONE && ranks_writes();
+    if (has_rows)
+        code = print_summary(&r);
     code = output_finish(&r.out, code);
     double mean = r.all.measures[MEASURE_KL_AB].mean;
-    if (code == EXIT_DONE && !isnan(flags->max_kl) && !(mean <= flags->max_kl))
+    if (code == EXIT_DONE && has_rows && !isnan(flags->max_kl) && !(mean <= flags->max_kl))
         code = complain(EXIT_NEGATIVE, "the mean KL(A || B) is %g, above --max-kl %g", mean,
                         flags->max_kl);
     close_all(&r);

@@ -3,8 +3,8 @@
  *
  * Combining: the bytes of the tallies go up a binary tree, in which rank r merges those of r + 1, r
  * + 2, r + 4, ... as far as they are below it, and hands on the result; what rank 0 has at last
- * goes to all. So every rank receives and merges about log2(size) tallies, and the merged bytes are
- * the same for all of them by construction.
+ * goes to all, unless rank 0 alone needs it. So every rank receives and merges about log2(size)
+ * tallies, and the merged bytes are the same for all of them by construction.
  */
 #include "mpi/tallies.h"
 #include "mpi/deal.h"
@@ -89,7 +89,7 @@ static pluck_status share(pluck_tally *tally, pluck_error *err)
     return status;
 }
 
-pluck_status tallies_combine(pluck_tally *tally, pluck_error *err)
+pluck_status tallies_combine(pluck_tally *tally, bool for_all, pluck_error *err)
 {
     int rank = the_world.rank, size = the_world.size;
     pluck_error failure = {0};
@@ -107,8 +107,12 @@ pluck_status tallies_combine(pluck_tally *tally, pluck_error *err)
             status = received != PLUCK_OK ? received : status;
         }
     }
-    pluck_status shared = share(tally, &failure);
-    status = shared != PLUCK_OK ? shared : status;
+    if (for_all) {
+        pluck_status shared = share(tally, &failure);
+        status = shared != PLUCK_OK ? shared : status;
+    } else if (rank > 0) {
+        pluck_tally_clear(tally);
+    }
     char line[sizeof failure.message + 128] = "";
     if (status != PLUCK_OK)
         snprintf(line, sizeof line, "%s: %s\n", message_who(), failure.message);
@@ -119,7 +123,7 @@ pluck_status tallies_combine(pluck_tally *tally, pluck_error *err)
 static pluck_status combine(void *user, pluck_tally *tally, pluck_error *err)
 {
     (void)user;
-    return tallies_combine(tally, err);
+    return tallies_combine(tally, true, err);
 }
 
 const pluck_ranks *tallies_ranks(void)
