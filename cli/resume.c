@@ -146,15 +146,6 @@ static int end_partial(const pluck_tally *tally, int code)
     return code;
 }
 
-static bool take_piece(void *user, uint32_t stream, const char *bytes, size_t n)
-{
-    bool is_record = stream == RANKS_RECORD;
-    (void)user;
-    partial_write(&run.writer, is_record ? SECTION_RECORD : SECTION_TEXT, is_record ? 0 : stream,
-                  bytes, n);
-    return run.writer.out.error == 0;
-}
-
 /* The last complaint, which says why the shard failed, if it does. */
 static void take_message(void *user, const char *line, bool is_complaint)
 {
@@ -177,7 +168,7 @@ static int do_shard(const row_pass *pass, uint64_t shard)
     if (code != EXIT_DONE)
         return code;
     code = ranks_capture(pass, pass->first + first, pass->first + end,
-                         &(ranks_sink){.take = take_piece});
+                         &(ranks_sink){ranks_put_piece, &run.writer});
     code = end_partial(pass->tally, code);
     if (pass->tally)
         pluck_tally_clear(pass->tally);

@@ -475,13 +475,12 @@ static bool write_tally(const pluck_tally *tally)
     return bytes != NULL;
 }
 
-static bool take_piece(void *user, uint32_t stream, const char *bytes, size_t n)
+bool ranks_put_piece(void *writer, uint32_t stream, const char *bytes, size_t n)
 {
+    partial_writer *w = writer;
     bool is_record = stream == RANKS_RECORD;
-    (void)user;
-    partial_write(&run.writer, is_record ? SECTION_RECORD : SECTION_TEXT, is_record ? 0 : stream,
-                  bytes, n);
-    return run.writer.out.error == 0;
+    partial_write(w, is_record ? SECTION_RECORD : SECTION_TEXT, is_record ? 0 : stream, bytes, n);
+    return w->out.error == 0;
 }
 
 static int do_share(uint64_t number, const row_pass *pass)
@@ -496,7 +495,7 @@ static int do_share(uint64_t number, const row_pass *pass)
         partial_write_pass(&run.writer, &described);
     if (code == EXIT_DONE && first < end)
         code = ranks_capture(pass, pass->first + first, pass->first + end,
-                             &(ranks_sink){.take = take_piece});
+                             &(ranks_sink){ranks_put_piece, &run.writer});
     if (code == EXIT_DONE && pass->tally && !write_tally(pass->tally))
         code = complain_memory();
     return code == EXIT_DONE && pass->n_after > 0 ? EXIT_DONE : end_writing(code);

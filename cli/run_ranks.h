@@ -106,6 +106,9 @@ typedef struct ranks_sink {
     void *user;
 } ranks_sink;
 
+/* The take of a sink that writes a partial; user is the partial_writer. */
+bool ranks_put_piece(void *writer, uint32_t stream, const char *bytes, size_t n);
+
 /* Does rows first to end - 1 of the pass, whose outputs and records go to the sink. EXIT_SYSTEM
  * without complain() if the sink failed. */
 int ranks_capture(const row_pass *pass, uint64_t first, uint64_t end, const ranks_sink *sink);

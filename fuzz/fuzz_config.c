@@ -4,6 +4,8 @@
  * for pluck_config_set_json; input that starts with '@' and a digit is a configuration of another
  * engine; all other input is a whole text.
  */
+#include "fuzz_file.h"
+
 #include <pluck/config.h>
 
 #include <stdio.h>
@@ -12,23 +14,15 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes);
 
-static void require(bool holds, const char *what)
-{
-    if (holds)
-        return;
-    fprintf(stderr, "violated: %s\n", what);
-    abort();
-}
-
 static char *written(const pluck_config *config, size_t *size_bytes)
 {
     size_t needed = 0;
     (void)pluck_config_to_json(config, NULL, 0, &needed, NULL);
     char *text = malloc(needed);
-    require(text != NULL, "memory");
-    require(pluck_config_to_json(config, text, needed, size_bytes, NULL) == PLUCK_OK &&
-                *size_bytes == needed && strlen(text) + 1 == needed,
-            "the size that is told first is the size that is written");
+    fuzz_require(text != NULL, "memory");
+    fuzz_require(pluck_config_to_json(config, text, needed, size_bytes, NULL) == PLUCK_OK &&
+                     *size_bytes == needed && strlen(text) + 1 == needed,
+                 "the size that is told first is the size that is written");
     return text;
 }
 
@@ -40,19 +34,20 @@ static void check_config(const pluck_config *config)
     char *text = written(config, &n);
     if (pluck_config_from_json(&again, text, n - 1, NULL, &err) != PLUCK_OK)
         fprintf(stderr, "%s\n%s\n", text, err.message);
-    require(again != NULL, "what is written can be read");
-    require(pluck_config_equal(config, again), "it reads back as an equal configuration");
+    fuzz_require(again != NULL, "what is written can be read");
+    fuzz_require(pluck_config_equal(config, again), "it reads back as an equal configuration");
     char *text_again = written(again, &n_again);
-    require(n == n_again && memcmp(text, text_again, n) == 0, "writing again gives the same text");
-    require(pluck_config_clone(&clone, config, NULL) == PLUCK_OK &&
-                pluck_config_equal(clone, config),
-            "a clone is equal");
+    fuzz_require(n == n_again && memcmp(text, text_again, n) == 0,
+                 "writing again gives the same text");
+    fuzz_require(pluck_config_clone(&clone, config, NULL) == PLUCK_OK &&
+                     pluck_config_equal(clone, config),
+                 "a clone is equal");
     pluck_config_info info = PLUCK_INIT(pluck_config_info);
     pluck_config_stage stage = PLUCK_INIT(pluck_config_stage);
-    require(pluck_config_get_info(config, &info, &err) == PLUCK_OK, "it says what it is");
+    fuzz_require(pluck_config_get_info(config, &info, &err) == PLUCK_OK, "it says what it is");
     for (size_t i = 0; i < info.n_stages; i++)
-        require(pluck_config_get_stage(config, i, &stage, &err) == PLUCK_OK,
-                "its stages are there");
+        fuzz_require(pluck_config_get_stage(config, i, &stage, &err) == PLUCK_OK,
+                     "its stages are there");
     pluck_config_destroy(&again);
     pluck_config_destroy(&clone);
     free(text);
@@ -61,8 +56,10 @@ static void check_config(const pluck_config *config)
 
 static void check_failure(pluck_status status, const pluck_error *err)
 {
-    require(status == PLUCK_ERR_CONFIG && err->status == status, "a refusal is PLUCK_ERR_CONFIG");
-    require(err->message[0] != '\0' && !strpbrk(err->message, "\n\r"), "a message is one line");
+    fuzz_require(status == PLUCK_ERR_CONFIG && err->status == status,
+                 "a refusal is PLUCK_ERR_CONFIG");
+    fuzz_require(err->message[0] != '\0' && !strpbrk(err->message, "\n\r"),
+                 "a message is one line");
 }
 
 /* key, '\n', value */
@@ -71,8 +68,8 @@ static void fuzz_set(const char *base, const uint8_t *data, size_t size_bytes)
     pluck_config *config = NULL;
     pluck_error err = {PLUCK_OK, ""};
     char *key = malloc(size_bytes + 1);
-    require(key && pluck_config_from_json(&config, base, strlen(base), NULL, NULL) == PLUCK_OK,
-            "memory");
+    fuzz_require(key && pluck_config_from_json(&config, base, strlen(base), NULL, NULL) == PLUCK_OK,
+                 "memory");
     memcpy(key, data, size_bytes);
     key[size_bytes] = '\0';
     char *value = strchr(key, '\n');
@@ -90,7 +87,8 @@ static void fuzz_set(const char *base, const uint8_t *data, size_t size_bytes)
 static void count_key(void *user, const char *key, pluck_import_fate fate, const char *note)
 {
     ++*(size_t *)user;
-    require(key && note && pluck_import_fate_name(fate), "a report has a key, a fate and a note");
+    fuzz_require(key && note && pluck_import_fate_name(fate),
+                 "a report has a key, a fate and a note");
 }
 
 static void fuzz_import(char digit, const char *json, size_t size_bytes)

@@ -18,3 +18,11 @@ void fuzz_file(const uint8_t *data, size_t size, char path[FUZZ_PATH_BYTES])
     }
     (void)snprintf(path, FUZZ_PATH_BYTES, "/proc/self/fd/%d", fd);
 }
+
+void fuzz_require(bool holds, const char *what)
+{
+    if (holds)
+        return;
+    fprintf(stderr, "violated: %s\n", what);
+    abort();
+}

@@ -9,10 +9,11 @@
  * the number of bytes that take the place of what the forger would have sent, and these bytes;
  * 65535 stands for what it would have sent.
  */
+#include "fuzz_file.h"
+
 #include <pluck/shard.h>
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,14 +43,6 @@ static const char *const configurations[] = {
 };
 enum { N_CONFIGURATIONS = sizeof configurations / sizeof *configurations };
 
-static void require(bool holds, const char *what)
-{
-    if (holds)
-        return;
-    fprintf(stderr, "violated: %s\n", what);
-    abort();
-}
-
 typedef struct ranks {
     float row[N_VOCAB];
     pluck_shard *shards[N_RANKS];
@@ -74,12 +67,12 @@ static void make(ranks *all, const char *json, bool has_nan, bool last_fails)
                               first_token[r + 1] - first_token[r]};
         bool fails = last_fails && r == N_RANKS - 1;
         slice.n_vocab -= fails;
-        require(pluck_sampler_from_json(&all->samplers[r], json, strlen(json), N_VOCAB, NULL) ==
-                        PLUCK_OK &&
-                    pluck_shard_create(&all->shards[r], &options, NULL) == PLUCK_OK &&
-                    (pluck_shard_begin(all->shards[r], all->samplers[r], slice, NULL) ==
-                     PLUCK_OK) == !fails,
-                "a row begins");
+        fuzz_require(pluck_sampler_from_json(&all->samplers[r], json, strlen(json), N_VOCAB,
+                                             NULL) == PLUCK_OK &&
+                         pluck_shard_create(&all->shards[r], &options, NULL) == PLUCK_OK &&
+                         (pluck_shard_begin(all->shards[r], all->samplers[r], slice, NULL) ==
+                          PLUCK_OK) == !fails,
+                     "a row begins");
     }
 }
 
@@ -88,7 +81,7 @@ static void forge(ranks *all, uint32_t rank, bool keep_head, const uint8_t *byte
 {
     size_t n_head = keep_head ? HEAD_BYTES : 0;
     uint8_t *forged = malloc(n_head + n + 1);
-    require(forged != NULL, "memory");
+    fuzz_require(forged != NULL, "memory");
     memcpy(forged, all->records[rank], n_head);
     memcpy(forged + n_head, bytes, n);
     all->n_bytes[rank] = n_head + n;
@@ -102,12 +95,13 @@ static void write_records(ranks *all)
 {
     for (uint32_t r = 0; r < N_RANKS; r++) {
         size_t capacity = pluck_shard_record_bytes(all->shards[r]);
-        require(capacity <= pluck_shard_max_record_bytes(all->shards[r]), "a bound is a bound");
+        fuzz_require(capacity <= pluck_shard_max_record_bytes(all->shards[r]),
+                     "a bound is a bound");
         all->records[r] = malloc(capacity);
-        require(all->records[r] != NULL &&
-                    pluck_shard_record(all->shards[r], all->records[r], capacity, &all->n_bytes[r],
-                                       NULL) == PLUCK_OK,
-                "a record can be written");
+        fuzz_require(all->records[r] != NULL &&
+                         pluck_shard_record(all->shards[r], all->records[r], capacity,
+                                            &all->n_bytes[r], NULL) == PLUCK_OK,
+                     "a record can be written");
     }
 }
 
@@ -131,17 +125,18 @@ static bool merge(ranks *all)
             first_done = is_done;
             first_draw = draw;
         }
-        require(status == first_status && is_done == first_done &&
-                    strcmp(err.message, first_err.message) == 0 &&
-                    memcmp(&draw, &first_draw, sizeof draw) == 0,
-                "all ranks come to the same");
+        fuzz_require(status == first_status && is_done == first_done &&
+                         strcmp(err.message, first_err.message) == 0 &&
+                         memcmp(&draw, &first_draw, sizeof draw) == 0,
+                     "all ranks come to the same");
     }
     if (first_status != PLUCK_OK)
-        require(first_err.message[0] != '\0' && !strpbrk(first_err.message, "\n\r"),
-                "a message is one line");
+        fuzz_require(first_err.message[0] != '\0' && !strpbrk(first_err.message, "\n\r"),
+                     "a message is one line");
     else if (first_done)
-        require(first_draw.token >= 0 && first_draw.token < N_VOCAB && first_draw.logprob <= 0.0f,
-                "a token is one of the vocabulary");
+        fuzz_require(first_draw.token >= 0 && first_draw.token < N_VOCAB &&
+                         first_draw.logprob <= 0.0f,
+                     "a token is one of the vocabulary");
     return first_status == PLUCK_OK && !first_done;
 }
 
@@ -150,14 +145,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
     if (size_bytes < 2)
         return 0;
     ranks *all = calloc(1, sizeof *all);
-    require(all != NULL, "memory");
+    fuzz_require(all != NULL, "memory");
     bool keep_head = data[0] < 0x80;
     uint32_t forger = (data[1] & 0x3F) % N_RANKS;
     make(all, configurations[(data[0] & 0x3F) % N_CONFIGURATIONS], data[0] & 0x40, data[1] & 0x40);
     size_t at = 2;
     bool goes_on = true;
     for (int i = 0; goes_on; i++) {
-        require(i < MAX_EXCHANGES, "a row comes to an end");
+        fuzz_require(i < MAX_EXCHANGES, "a row comes to an end");
         write_records(all);
         size_t n = at + 2 <= size_bytes ? data[at] + 256u * data[at + 1] : HONEST;
         at += 2;

@@ -4,9 +4,10 @@
  * are made right, without which nearly everything would be refused at the door; the rest is the
  * state. What was loaded is used: sampled from, accepted, rewound, cloned, saved again.
  */
+#include "fuzz_file.h"
+
 #include <pluck/pluck.h>
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,14 +25,6 @@ static const char *const configurations[] = {
     "{}",
 };
 enum { N_CONFIGURATIONS = sizeof configurations / sizeof *configurations };
-
-static void require(bool holds, const char *what)
-{
-    if (holds)
-        return;
-    fprintf(stderr, "violated: %s\n", what);
-    abort();
-}
 
 static void put_u64(uint8_t *bytes, uint64_t value)
 {
@@ -53,7 +46,8 @@ static void seal(uint8_t *bytes, size_t n, const uint8_t *fitting)
 static size_t saved(const pluck_sampler *sampler, uint8_t *bytes)
 {
     size_t n = 0;
-    require(pluck_sampler_save(sampler, bytes, MAX_BYTES, &n, NULL) == PLUCK_OK, "it can be saved");
+    fuzz_require(pluck_sampler_save(sampler, bytes, MAX_BYTES, &n, NULL) == PLUCK_OK,
+                 "it can be saved");
     return n;
 }
 
@@ -62,9 +56,9 @@ static pluck_sampler *make_sampler(const char *json)
     pluck_config *config = NULL;
     pluck_sampler *sampler = NULL;
     pluck_sampler_options options = {.struct_size = sizeof options, .max_rewind = 7};
-    require(pluck_config_from_json(&config, json, strlen(json), NULL, NULL) == PLUCK_OK &&
-                pluck_sampler_create(&sampler, config, N_VOCAB, &options, NULL) == PLUCK_OK,
-            "memory");
+    fuzz_require(pluck_config_from_json(&config, json, strlen(json), NULL, NULL) == PLUCK_OK &&
+                     pluck_sampler_create(&sampler, config, N_VOCAB, &options, NULL) == PLUCK_OK,
+                 "memory");
     pluck_config_destroy(&config);
     for (pluck_token i = 0; i < 9; i++)
         pluck_sampler_accept(sampler, i % 4, NULL);
@@ -80,9 +74,9 @@ static void use(pluck_sampler *sampler)
     for (int i = 0; i < 12; i++) {
         pluck_token token = i;
         pluck_status status = pluck_sampler_sample(sampler, logits, &token, NULL);
-        require(status == PLUCK_OK || status == PLUCK_ERR_EMPTY, "it can be sampled from");
-        require(token >= 0 && token < N_VOCAB, "a token is one of the vocabulary");
-        require(pluck_sampler_accept(sampler, token, NULL) == PLUCK_OK, "it can accept");
+        fuzz_require(status == PLUCK_OK || status == PLUCK_ERR_EMPTY, "it can be sampled from");
+        fuzz_require(token >= 0 && token < N_VOCAB, "a token is one of the vocabulary");
+        fuzz_require(pluck_sampler_accept(sampler, token, NULL) == PLUCK_OK, "it can accept");
         (void)pluck_sampler_rewind(sampler, (uint32_t)i % 5, NULL);
     }
 }
@@ -92,15 +86,17 @@ static void check_loaded(pluck_sampler *sampler, uint8_t *bytes, uint8_t *again)
 {
     pluck_sampler *copy = NULL;
     size_t n = saved(sampler, bytes);
-    require(pluck_sampler_clone(&copy, sampler, NULL) == PLUCK_OK, "it can be cloned");
-    require(saved(copy, again) == n && memcmp(bytes, again, n) == 0, "a clone is the same state");
+    fuzz_require(pluck_sampler_clone(&copy, sampler, NULL) == PLUCK_OK, "it can be cloned");
+    fuzz_require(saved(copy, again) == n && memcmp(bytes, again, n) == 0,
+                 "a clone is the same state");
     use(sampler);
-    require(pluck_sampler_restore(sampler, bytes, n, NULL) == PLUCK_OK, "what it saves it loads");
+    fuzz_require(pluck_sampler_restore(sampler, bytes, n, NULL) == PLUCK_OK,
+                 "what it saves it loads");
     use(sampler);
     use(copy);
     size_t n_used = saved(sampler, bytes);
-    require(saved(copy, again) == n_used && memcmp(bytes, again, n_used) == 0,
-            "loaded and cloned go on alike");
+    fuzz_require(saved(copy, again) == n_used && memcmp(bytes, again, n_used) == 0,
+                 "loaded and cloned go on alike");
     pluck_sampler_destroy(&copy);
 }
 
@@ -111,7 +107,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
     uint8_t choice = data[0];
     pluck_sampler *sampler = make_sampler(configurations[(choice & 0x7F) % N_CONFIGURATIONS]);
     uint8_t *bytes = malloc(size_bytes), *before = malloc(MAX_BYTES), *after = malloc(MAX_BYTES);
-    require(bytes && before && after, "memory");
+    fuzz_require(bytes && before && after, "memory");
     size_t n = size_bytes - 1, n_before = saved(sampler, before);
     memcpy(bytes, data + 1, n);
     if ((choice & 0x80) == 0 && n >= HEAD_BYTES + SUM_BYTES)
@@ -121,10 +117,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
     if (status == PLUCK_OK) {
         check_loaded(sampler, before, after);
     } else {
-        require(status == PLUCK_ERR_FORMAT || status == PLUCK_ERR_CONFIG, "refused as bad bytes");
-        require(err.message[0] != '\0' && !strpbrk(err.message, "\n\r"), "a message is one line");
-        require(saved(sampler, after) == n_before && memcmp(before, after, n_before) == 0,
-                "a refusal changes nothing");
+        fuzz_require(status == PLUCK_ERR_FORMAT || status == PLUCK_ERR_CONFIG,
+                     "refused as bad bytes");
+        fuzz_require(err.message[0] != '\0' && !strpbrk(err.message, "\n\r"),
+                     "a message is one line");
+        fuzz_require(saved(sampler, after) == n_before && memcmp(before, after, n_before) == 0,
+                     "a refusal changes nothing");
     }
     free(bytes);
     free(before);
