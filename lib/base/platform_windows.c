@@ -337,19 +337,13 @@ static DWORD step_of(size_t n_bytes)
 
 int plk_file_read(int descriptor, void *bytes, size_t n_bytes, size_t *n_read)
 {
-    HANDLE handle = handle_of(descriptor);
     DWORD n = 0;
-    *n_read = 0;
-    for (;;) {
-        BOOL is_done = ReadFile(handle, bytes, step_of(n_bytes), &n, NULL);
-        DWORD error = is_done ? NO_ERROR : GetLastError();
-        *n_read = n;
-        if (error == ERROR_BROKEN_PIPE || error == ERROR_HANDLE_EOF || error == ERROR_MORE_DATA)
-            return 0;
-        /* A writer that writes nothing does not end a pipe. */
-        if (!is_done || n > 0 || n_bytes == 0 || GetFileType(handle) != FILE_TYPE_PIPE)
-            return is_done ? 0 : code_of_error(error);
-    }
+    BOOL is_done = ReadFile(handle_of(descriptor), bytes, step_of(n_bytes), &n, NULL);
+    DWORD error = is_done ? NO_ERROR : GetLastError();
+    *n_read = n;
+    if (error == ERROR_BROKEN_PIPE || error == ERROR_HANDLE_EOF || error == ERROR_MORE_DATA)
+        return 0;
+    return is_done ? 0 : code_of_error(error);
 }
 
 int plk_file_read_at(int descriptor, uint64_t offset_bytes, void *bytes, size_t n_bytes,

@@ -8,6 +8,7 @@
  *
  *   test_kernels [TEST]      PLUCK_SEED and PLUCK_ISA limit a run to one case, one set
  */
+#include "simd/fused.h"
 #include "simd/kernels.h"
 #include "support/cases.h"
 #include "support/guard_buffer.h"
@@ -181,7 +182,7 @@ static double dot_sum(const float *e, const float *x, float origin)
         float dot = 0;
         for (size_t i = j; i < PLK_BLOCK; i += 16) {
             if (e[i] > 0)
-                dot = i == j ? e[i] * (x[i] - origin) : fmaf(e[i], x[i] - origin, dot);
+                dot = i == j ? e[i] * (x[i] - origin) : plk_fused(e[i], x[i] - origin, dot);
         }
         lane[j] = (double)dot;
     }
@@ -250,7 +251,7 @@ static bool moments_are(const plk_spread *group, const float *x, size_t n_blocks
             float value = x[b * PLK_BLOCK + i];
             n += value > -INFINITY;
             d[i] += value > -INFINITY ? value - origin : 0;
-            dd[i] = value > -INFINITY ? fmaf(value - origin, value - origin, dd[i]) : dd[i];
+            dd[i] = value > -INFINITY ? plk_fused(value - origin, value - origin, dd[i]) : dd[i];
         }
     }
     double sum = tree_sum(d), square = tree_sum(dd);
