@@ -341,6 +341,45 @@ class CMake(Way):
         self.check_parent_is_left_alone(folders)
 
 
+class Amalgamation(Way):
+    def check_with(self, compiler):
+        if not shutil.which(compiler):
+            self.skipTest(f"no {compiler}")
+        folders = self.folders()
+        pluck = page.copy_of(source, folders["pluck"])
+        program = folders["the program"]
+        (pluck / "build").mkdir()
+        (pluck / "build" / "cjson").symlink_to(cjson_source(self))
+        for text in (program / "program.c", source / "tests/programs/run_self_test.c"):
+            (program / text.name).write_text(re.sub(r"<pluck/\w+\.h>", '"pluck.h"',
+                                                    text.read_text()))
+        tools = pluck.parent / "bin"
+        tools.mkdir()
+        (tools / "cc").symlink_to(shutil.which(compiler))
+        env = {"PATH": f"{tools}:{os.environ['PATH']}"}
+        written = pluck / "build" / "amalgamation"
+        self.follow("Amalgamation", folders, env, instead=[
+            ("cc -std=c11", f"cp {written}/pluck.[ch] . && cc -Wall -Wextra -Werror -std=c11")])
+        self.check(program / "program")
+        run("cc", "run_self_test.c", "pluck.o", "-lm", "-o", "run_self_test", cwd=program, env=env)
+        run(program / "run_self_test")
+
+    def test_gcc(self):
+        self.check_with("gcc")
+
+    def test_clang(self):
+        self.check_with("clang")
+
+    def test_without_json(self):
+        folder = scratch / "without-json"
+        run(source / "scripts" / "amalgamate", folder)
+        zlib = ["-DPLK_HAVE_ZLIB"] if pathlib.Path("/usr/include/zlib.h").exists() else []
+        for compiler in ("gcc", "clang"):
+            if shutil.which(compiler):
+                run(compiler, "-std=c11", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", *zlib,
+                    folder / "pluck.c")
+
+
 def main():
     global build, source, scratch, cjson
     parser = argparse.ArgumentParser()
