@@ -52,20 +52,45 @@ def setup(folder, *options):
         "-Dcli=disabled", "-Dexamples=disabled", "-Dmpi=disabled", *options)
 
 
+def follow(heading, folders, env, instead):
+    page.follow(page.ways(source)[heading], folders, {**os.environ, **env}, instead=instead)
+
+
 def static_prefix():
-    """A prefix with a static library alone, in which cJSON is private."""
-    prefix = scratch / "prefix"
-    if not prefix.exists():
-        setup(scratch / "static", "-Ddefault_library=static", "-Djson=private", "-Dtests=disabled",
-              f"-Djson_source={cjson_source()}", f"--prefix={prefix}", "--libdir=lib")
-        run("meson", "install", "-C", scratch / "static")
+    """A prefix with a static library alone, in which cJSON is private, and a program made with it:
+    those of the page."""
+    root = scratch / "static"
+    prefix = root / "usr" / "local"
+    if not root.exists():
+        folders = {"pluck": scratch / "pluck", "the program": scratch / "static-program"}
+        cjson_folder = cjson_source()
+        page.copy_of(source, folders["pluck"])
+        folders["the program"].mkdir()
+        shutil.copy(source / "examples" / "embed.c", folders["the program"] / "program.c")
+        (scratch / "bin").mkdir()
+        tool = scratch / "bin" / "pkg-config"
+        tool.write_text(f'#!/bin/sh\nPKG_CONFIG_PATH="$(dirname "$(find {root} -name pluck.pc)")" '
+                        f'exec {shutil.which("pkg-config")} --define-variable=prefix={prefix} '
+                        '"$@"\n')
+        tool.chmod(0o755)
+        follow("A static program", folders,
+               {"DESTDIR": str(root), "PATH": f"{scratch / 'bin'}:{os.environ['PATH']}"},
+               [("scripts/get-cjson", f"cp -r {shlex.quote(str(cjson_folder))}"),
+                ("--buildtype=release", "-Dbuildtype=debug -Doptimization=0 -Dcli=disabled "
+                 "-Dexamples=disabled -Dtests=disabled -Dmpi=disabled"),
+                (" --no-rebuild", "")])
     return prefix
 
 
-def pkg_config(prefix, *options):
-    """Of a prefix that nothing else was installed in."""
-    return shlex.split(run("pkg-config", *options, "pluck",
-                           env={"PKG_CONFIG_PATH": str(prefix / "lib" / "pkgconfig")}))
+def static_library():
+    [library] = static_prefix().rglob("libpluck.a")
+    return library
+
+
+def pkg_config(*options):
+    """Of the static prefix."""
+    static_prefix()
+    return shlex.split(run(scratch / "bin" / "pkg-config", *options, "pluck"))
 
 
 def needed_libraries(program):
@@ -80,10 +105,9 @@ def global_names(library, *options):
 
 class Static(unittest.TestCase):
     def compile(self, *flags):
-        program = scratch / "static-program"
-        prefix = static_prefix()
+        program = scratch / "static-linked"
         run(*CC, source / "examples" / "embed.c", "-o", program, *flags,
-            *pkg_config(prefix, "--static", "--cflags", "--libs"))
+            *pkg_config("--static", "--cflags", "--libs"))
         self.assertEqual(expected_output(), run(program))
         return needed_libraries(program)
 
@@ -94,13 +118,16 @@ class Static(unittest.TestCase):
         self.assertNotIn("libpluck.so.1", self.compile("-Wl,--as-needed"))
 
     def test_no_shared_library_at_all(self):
-        self.assertEqual([], self.compile("-static"))
+        static_prefix()
+        program = scratch / "static-program" / "program"
+        self.assertEqual(expected_output(), run(program))
+        self.assertEqual([], needed_libraries(program))
 
     def test_requirements_are_those_of_the_library(self):
-        text = (static_prefix() / "lib/pkgconfig/pluck.pc").read_text()
-        self.assertNotIn("cjson", text)
+        [path] = static_prefix().rglob("pluck.pc")
+        self.assertNotIn("cjson", path.read_text())
         for flag in ("-lm", "-pthread"):
-            self.assertIn(flag, pkg_config(static_prefix(), "--static", "--libs"))
+            self.assertIn(flag, pkg_config("--static", "--libs"))
 
     def test_who_links_the_shared_library_links_nothing_else(self):
         text = (build / "meson-private" / "pluck.pc").read_text()
@@ -109,12 +136,12 @@ class Static(unittest.TestCase):
         self.assertRegex(text, r"(?m)^Libs.private: .*-lm -pthread")
 
     def test_names_are_those_of_pluck(self):
-        names = global_names(static_prefix() / "lib" / "libpluck.a")
+        names = global_names(static_library())
         self.assertIn("plk_cJSON_Delete", names)
         self.assertEqual([], [name for name in names if not re.match("pl(uc)?k_", name)])
 
     def test_functions_are_hidden(self):
-        symbols = run("readelf", "-sW", static_prefix() / "lib" / "libpluck.a")
+        symbols = run("readelf", "-sW", static_library())
         shown = re.findall(r" GLOBAL DEFAULT +\d+ (\S+)", symbols)
         self.assertEqual([], shown)
 
@@ -136,7 +163,7 @@ class Copies(unittest.TestCase):
         return [f"-L{build / 'lib'}", f"-Wl,-rpath,{build / 'lib'}", "-l:libpluck.so"]
 
     def static_flags(self):
-        return pkg_config(static_prefix(), "--static", "--libs")
+        return pkg_config("--static", "--libs")
 
     def both_flags(self):
         """The static library of a build that has both kinds: it exports its functions."""
@@ -190,7 +217,7 @@ class OtherCjson(unittest.TestCase):
                 run(*CC, source / "tests" / "cjson" / "test_other_cjson.c",
                     source / "tests" / "programs" / "other_cjson.c", *re.findall("'(.*?)'", flags),
                     "-D_DEFAULT_SOURCE", "-o", program,
-                    *pkg_config(static_prefix(), "--static", "--cflags", "--libs"))
+                    *pkg_config("--static", "--cflags", "--libs"))
                 run(program, "unused")
 
 
