@@ -267,6 +267,19 @@ class Subproject(unittest.TestCase):
                           "-Winvalid-pch"}, own & set(program) - {"-fPIC"})
         self.assertIn("-std=c99", program)
 
+    def test_by_the_wrap_file(self):
+        parent = pathlib.Path(tempfile.mkdtemp(dir=scratch))
+        (parent / "subprojects" / "packagefiles").mkdir(parents=True)
+        shutil.copy(source / "pluck.wrap", parent / "subprojects")
+        [name] = re.findall(r"^directory = (.*)$", (source / "pluck.wrap").read_text(), re.M)
+        archive = page.copy_of(source, parent / name)
+        run("tar", "-chzf", parent / "subprojects" / "packagefiles" / f"{name}.tar.gz",
+            "-C", parent, "--exclude=tests", "--exclude=build", archive.name)
+        (parent / "meson.build").write_text(PARENT.replace(", fallback: 'pluck'", ""))
+        shutil.copy(source / "examples" / "embed.c", parent / "program.c")
+        output = run("meson", "setup", "--force-fallback-for=pluck", parent / "build", parent)
+        self.assertRegex(output, rf"Project version: {name.split('-')[1]}\n")
+
     def test_a_shared_one_where_the_parent_says_so(self):
         self.setup_parent("-Ddefault_library=shared", "-Dpluck:json=none")
         self.assertEqual("shared library", self.kinds["pluck"])
