@@ -4,7 +4,8 @@ is marked but missing fails to link; one that is exported by accident gets used 
 changed.
 
     test_symbols.py exports NM SHARED_LIBRARY INCLUDE_DIR   exactly the names marked PLUCK_API:
-                                                            those of symbols.txt
+                                                            those of symbols.txt and
+                                                            of debian/libpluck1.symbols
     test_symbols.py prefixes NM STATIC_LIBRARY              every linker name is plk_ or pluck_
     test_symbols.py conduct NM SHARED_LIBRARY               nothing prints, exits, reads the
                                                             environment or changes the process
@@ -83,6 +84,10 @@ def check_exports(program, library, include_dir):
     listed = set((pathlib.Path(__file__).parent / "symbols.txt").read_text().split())
     problems += [f"{name}: exported, but not in symbols.txt" for name in exported - listed]
     problems += [f"{name}: in symbols.txt, but not exported" for name in listed - exported]
+    debian = pathlib.Path(__file__).parents[2] / "debian" / "libpluck1.symbols"
+    packaged = set(re.findall(rf"^ (pluck_\w+)@{VERSION} ", debian.read_text(), re.M))
+    problems += [f"{name}: not the same in symbols.txt and debian/libpluck1.symbols"
+                 for name in listed ^ packaged]
     if not declared:
         problems.append(f"{include_dir}/pluck declares nothing")
     return problems
