@@ -39,8 +39,8 @@ SYSTEMS = {
     "wasi": "defined(__wasi__)",
 }
 
-# Libraries of their own.
-OTHER_LIBRARIES = ("lib/mpi/",)
+# A library of its own, and a file of the command.
+OTHER_LIBRARIES = ("lib/mpi/", "lib/base/platform_program_posix.c")
 
 
 class Problem(Exception):

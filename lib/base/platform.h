@@ -1,8 +1,8 @@
 /*
  * The system that the program runs on: words for its errors, random bytes, clocks, processors,
- * threads. Two files define what this header, platform_file.h and platform_program.h declare: those
- * of POSIX, of Windows, or platform_posix.c and what differs on WASI. No other file of
- * lib/ and cli/ includes headers of a system or asks which system it is.
+ * threads. The files of POSIX, those of Windows, or platform_posix.c and what differs on WASI
+ * define what this header, platform_file.h and platform_program.h declare. No other file of lib/
+ * and cli/ includes headers of a system or asks which system it is.
  *
  * A function that can fail returns 0 or an error code. Codes are for plk_system_message(), which
  * also knows the values of <errno.h>. Where a caller decides by a code, the function names it, and
