@@ -24,8 +24,8 @@
 #include <string.h>
 
 /*
- * How exponentials are taken. The kernels are right for nearly every view; two corners are not
- * theirs.
+ * How exponentials are taken. The kernels are right for nearly every view. Two kinds need something
+ * else.
  *   EXTREME  The kernels take x - origin as a float, which may overflow: with a scale of 2^-118 and
  *            above the exponential is then zero anyway, below it need not be. And they cap the
  *            scale at 1e38, which matters between subnormal logits. Such temperatures are served

@@ -9,12 +9,12 @@
  *     E_i    = first                     for i = j, uniform among the 64
  *     E_i    = second                    for i = k, uniform among the 64, unless k = j
  *     E_i    = second - ln u(i)          for the others
- * An exponential variable has no memory: what 63 of them are above the minimum of 64 is 63 such
- * variables again. They are 64 new ones without that of place j, made from their minimum in the
- * same way. So one number bounds a whole block, and a second one nearly always tells that only j
- * can win in it (top-down as in C. Maddison, D. Tarlow, T. Minka, "A* sampling", 2014). Noise
- * belongs to the token, removed or not: given the noise, the winner is a function of the logits of
- * the survivors alone.
+ * An exponential variable has no memory: the distances of the other 63 from the minimum are 63
+ * exponential variables again. They are taken from 64 new ones, of which that of place j is left
+ * out, and which are made from their minimum in the same way. So one number bounds a whole block,
+ * and a second one nearly always tells that only j can win in it (top-down as in C. Maddison, D.
+ * Tarlow, T. Minka, "A* sampling", 2014). Noise belongs to the token, removed or not: given the
+ * noise, the winner is a function of the logits of the survivors alone.
  *
  * The winner is the token with the largest h + l as a real number, h = scale * logit rounded to
  * double, l = -ln E rounded to double, then the lower token. That order needs no common origin, so

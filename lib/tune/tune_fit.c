@@ -142,7 +142,7 @@ typedef struct fitter {
     const pluck_tune_data *data;
     pluck_allocator allocator;
     pluck_tune_options options;
-    uint64_t rows_expected, rows; /* a pass; of the last one */
+    uint64_t rows_expected, rows; /* expected in a pass; read in the last one */
     uint64_t grid_stride;         /* the grid uses every grid_stride-th row */
     uint64_t all_rows;            /* of the last pass over all */
     uint32_t n_passes;

@@ -67,7 +67,7 @@ static void expect(bool holds, const char *what, const pluck_error *err)
     if (holds)
         return;
     n_failed++;
-    printf("rank %d of %d: not so: %s (%s)\n", rank, n_ranks, what, err->message);
+    printf("rank %d of %d: does not hold: %s (%s)\n", rank, n_ranks, what, err->message);
 }
 
 static pluck_sampler *make_sampler(const char *json)
@@ -126,7 +126,7 @@ static const struct spoiled {
     const char *said; /* %d: the last rank */
 } cases[] = {
     {"no mistake", NONE, PLUCK_OK, ""},
-    /* Before there is room. */
+    /* Before the buffers are allocated. */
     {"no memory", NO_MEMORY, PLUCK_ERR_NOMEM, "rank %d: no memory for the records"},
     {"another configuration", OTHER_CONFIGURATION, PLUCK_ERR_INVALID, "rank %d: not in step"},
     {"a configuration that gathers", MORE_BYTES, PLUCK_ERR_INVALID, "rank %d: not in step"},
@@ -273,7 +273,8 @@ static void calls_for_one_row_are_told_too(MPI_Comm communicator)
     pluck_shard_destroy(&shard);
 }
 
-/* With a communicator goes all that was made for it, also if one rank could make nothing. */
+/* Freeing a communicator frees everything that was made for it, even if one rank could make
+ * nothing. */
 static void nothing_stays_of_a_communicator(void)
 {
     pluck_sampler *sampler = make_sampler("{\"seed\": 3, \"typical_p\": 0.7}");

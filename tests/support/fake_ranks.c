@@ -21,7 +21,8 @@ typedef struct part {
     size_t n_bytes;
 } part;
 
-/* A failure that the ranks themselves make; in a thread, so cmocka cannot. */
+/* Ends the program where the fake ranks themselves fail. They may be in a thread, in which
+ * assertions of cmocka do not work. */
 static void require(bool condition, const char *what)
 {
     if (condition)
@@ -41,7 +42,8 @@ static part part_of(const pluck_tally *tally)
     return p;
 }
 
-/* Merges the parts of all ranks but one, n_ranks for none, in random order. */
+/* Merges, in random order, the parts of all ranks except the rank but, which is n_ranks if none is
+ * left out. */
 static pluck_status merge_parts(pluck_tally *tally, const part *parts, unsigned n_ranks,
                                 unsigned but, test_random *random, pluck_error *err)
 {

@@ -20,8 +20,8 @@ typedef struct shard_ranks {
     const char *problem;  /* what a rank did that it must not; NULL: nothing */
 } shard_ranks;
 
-/* Ranks with clones of the sampler. first_token: n_ranks + 1 of them. The end of the program if
- * they cannot be made. */
+/* Makes ranks with clones of the sampler; first_token has n_ranks + 1 entries. Ends the program if
+ * that fails. */
 shard_ranks shard_ranks_make(const pluck_sampler *sampler, uint32_t n_ranks,
                              const uint32_t *first_token, bool token_only);
 void shard_ranks_destroy(shard_ranks *ranks);

@@ -31,7 +31,7 @@
  * of the tokens below it, nearly all of which is very small. So that a row costs hundreds of
  * updates and not n_tokens, v is taken with probability min(1, P(v | h) / FLOOR), and then weighs
  * max(P(v | h), FLOOR): the expectation of the gradient stays exactly that of the whole sum. One
- * uniform u a row decides for all nodes, P(v | h) > u FLOOR: no node is more probable than its
+ * uniform u per row decides for all nodes, P(v | h) > u FLOOR: no node is more probable than its
  * parent, so what is taken is connected, and a descent from the root finds it.
  */
 
@@ -290,7 +290,7 @@ static pluck_status learn_node(void *context, uint32_t worker, size_t item, pluc
 
 enum { VISIT_BYTES = 12 };
 
-/* Failures of rows come behind those that a rank has noted before. */
+/* Failures of rows come after those that a rank has recorded before. */
 #define ROW_FAILURES (UINT64_C(1) << 63)
 
 typedef struct sharing {

@@ -137,7 +137,8 @@ static void parts_merged_in_any_order_are_the_whole(void **state)
             fail_item(&whole, item);
             fail_item(&parts[test_random_below(&random, n_parts)], item);
         }
-        /* A tree: any two of those that are left, one into the other. */
+        /* Merges in the form of a random tree: two of the tallies that are left, one into the
+         * other, until one is left. */
         size_t left[MAX_PARTS];
         for (size_t i = 0; i < n_parts; i++)
             left[i] = i;

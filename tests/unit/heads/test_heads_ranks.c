@@ -87,7 +87,7 @@ static pluck_status run(const void *user, const pluck_ranks *ranks, void *given,
                                    .allocator = c->allocator,
                                    .ranks = ranks ? &own : NULL};
     own.avoids_passes = c->job->avoids_passes;
-    if (c->job->n_workers > 0 && !c->allocator) /* the one of tests is for one thread */
+    if (c->job->n_workers > 0 && !c->allocator) /* the allocator of tests is for one thread */
         options.parallel = pluck_pool_parallel(pools[c->job->n_workers - 1]);
     memset(out, 0, sizeof *out);
     pluck_status status = pluck_trainer_create(&trainer, c->problem->tree, &data, &options, err);
@@ -190,7 +190,7 @@ static void a_failure_is_that_of_one_process(void **state)
     train_problem_free(&p);
 }
 
-/* The ranks are waiting: who runs out of memory tells them. */
+/* The other ranks wait for a rank that runs out of memory, so it tells them. */
 static void without_memory_all_ranks_fail(void **state)
 {
     (void)state;

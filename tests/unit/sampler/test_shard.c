@@ -35,7 +35,7 @@ typedef struct shard_case {
     int32_t mask[MAX_VOCAB / 32 + 1];
 } shard_case;
 
-/* What people configure; random chains seldom come to these. */
+/* Usual configurations, which random chains seldom are. */
 static const char *const usual[] = {
     "{\"temperature\": 0}",
     "{\"temperature\": 0.8, \"top_k\": 40, \"top_p\": 0.95, \"min_p\": 0.05}",
@@ -111,7 +111,7 @@ static void make_case(shard_case *c, uint64_t seed)
             draw = pluck_stage_find("gumbel");
         stage_end(&c->json, draw);
     }
-    /* It compares texts of all candidates with each other. */
+    /* infill compares the texts of all candidates with each other. */
     bool is_slow = strstr(c->json.text, "infill") && c->n_vocab > STEP + 1;
     if (is_slow) {
         c->json.n = 0;
