@@ -2,14 +2,16 @@
  * The system by POSIX 2008 as far as WASI has it too: errors, clocks, files. What only some systems
  * have is asked for by the name of the feature: F_FULLFSYNC of macOS.
  */
-#define _POSIX_C_SOURCE  200809L
-#define _DARWIN_C_SOURCE 1 /* F_FULLFSYNC of macOS */
+#define _POSIX_C_SOURCE   200809L
+#define _FILE_OFFSET_BITS 64 /* of 32-bit systems */
+#define _DARWIN_C_SOURCE  1  /* F_FULLFSYNC of macOS */
 #include "base/platform.h"
 #include "base/platform_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -27,10 +29,29 @@ static int code_of(int result)
     return result == 0 ? 0 : errno;
 }
 
+/* strerror_r() is that of POSIX, or of GNU if a program that contains this file asks for GNU. */
+static inline const char *text_of_posix(int result, const char *text)
+{
+    (void)result; /* of a code that is not known, for which there is a text too */
+    return text;
+}
+
+static inline const char *text_of_gnu(const char *result, const char *text)
+{
+    (void)text;
+    return result;
+}
+
+/* clang-format off */
+#define TEXT_OF(call, text) \
+    _Generic((call), int: text_of_posix, char *: text_of_gnu)((call), (text))
+/* clang-format on */
+
 void plk_system_message(int code, char *text, size_t size)
 {
-    if (strerror_r(code, text, size) != 0)
-        text[0] = '\0';
+    char whole[256] = "";
+    const char *found = TEXT_OF(strerror_r(code, whole, sizeof whole), whole);
+    (void)snprintf(text, size, "%s", found);
 }
 
 static uint64_t ns_on(clockid_t clock)

@@ -3,8 +3,9 @@
  * processors, threads. Where a system lacks what others have, something that all have stands in for
  * it: for getentropy(), madvise(), sched_getaffinity().
  */
-#define _GNU_SOURCE      1 /* getentropy(), madvise() and sched_getaffinity() of glibc and musl */
-#define _DARWIN_C_SOURCE 1 /* getentropy() and madvise() of macOS */
+#define _GNU_SOURCE       1  /* getentropy(), madvise() and sched_getaffinity() of glibc and musl */
+#define _FILE_OFFSET_BITS 64 /* of 32-bit systems */
+#define _DARWIN_C_SOURCE  1  /* getentropy() and madvise() of macOS */
 #include "base/platform.h"
 #include "base/platform_file.h"
 

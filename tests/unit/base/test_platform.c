@@ -62,7 +62,7 @@ static void messages_are_cut_and_end(void **state)
     plk_system_message(ENOENT, whole, sizeof whole);
     assert_string_equal(whole, strerror(ENOENT));
     plk_system_message(ENOENT, cut, sizeof cut);
-    assert_true(strlen(cut) < sizeof cut && strncmp(cut, whole, strlen(cut)) == 0);
+    assert_true(strlen(cut) == 3 && strncmp(cut, whole, 3) == 0);
     plk_system_message(123456, whole, sizeof whole);
     assert_null(strchr(whole, '\n'));
 }
