@@ -1,6 +1,7 @@
 /*
  * The kernels in plain C: the reference.
  */
+#define LANES_IN_MEMORY
 #include "simd/vocabulary_scalar.h"
 
 #include "simd/kernels_tables.h"

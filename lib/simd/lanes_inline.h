@@ -3,7 +3,7 @@
  * that nothing compiled for one instruction set can be called by code compiled for another, and
  * always inlined, so that lanes stay in registers.
  *
- * The scalar vocabulary, whose lanes are memory, leaves inlining to the compiler: gcc takes a
+ * The scalar table, whose lanes are memory, leaves inlining to the compiler: on x86-64 gcc takes a
  * third of the time then, for code that is a little faster. With the checks of a sanitizer in every
  * lane, a kernel that has all its functions inlined takes gcc half a minute, so none is.
  */

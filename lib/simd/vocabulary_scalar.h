@@ -5,7 +5,6 @@
 #ifndef PLK_VOCABULARY_SCALAR_H
 #define PLK_VOCABULARY_SCALAR_H
 
-#define LANES_IN_MEMORY
 #include "simd/fused.h"
 #include "simd/lanes_inline.h"
 

@@ -2,7 +2,8 @@
  * The vocabulary of kernels_template.h in the vector extension of gcc and clang: lanes are four
  * vectors of 16 bytes. Three tables are compiled from it. "sse2" and "wasm" are for processors
  * without a fused multiply-add, and have the few operations as intrinsics that the extension does
- * not express. "vector" is for processors that have the instruction but no vocabulary of their own.
+ * not express. "vector" is for processors that have the instruction, and vectors, but no vocabulary
+ * of their own.
  *
  * Without the instruction a fused multiply-add is made of double arithmetic, and is exact. For
  * floats a, b, c the product p = a b is exact in double: 24 + 24 bits are not more than 53. The sum
