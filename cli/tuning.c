@@ -1,5 +1,6 @@
 /*
- * The work of tune: a fit, then one pass that measures before and after, then one for truncations.
+ * The work of tune: a fit, and for cross-validation one to each half of the rows; then one pass
+ * that measures with all temperatures, then one for truncations.
  *
  * When the answer of tune should not be believed. What says so is printed at once and kept for the
  * JSON and the page of a report.
@@ -127,7 +128,7 @@ int tuning_open(tuning *t, const tuning_flags *flags, const char *path)
         tuning_doubt_rows(t);
     }
     t->n_bins = flags->bins > 0 ? (uint32_t)flags->bins : 15;
-    t->bins = calloc(2 * t->n_bins, sizeof *t->bins);
+    t->bins = calloc((flags->cross_validate ? 3 : 2) * (size_t)t->n_bins, sizeof *t->bins);
     return code == EXIT_DONE && !t->bins ? complain_memory() : code;
 }
 
@@ -147,7 +148,7 @@ uint64_t tuning_part_first(const tuning *t, size_t n_parts, size_t i)
     return t->data.first + plk_share_first(t->data.end - t->data.first, i, n_parts);
 }
 
-static pluck_status cross_validate(tuning *t, pluck_error *err)
+static pluck_status fit_halves(tuning *t, pluck_error *err)
 {
     pluck_status status = PLUCK_OK;
     pluck_tune_options options = t->options;
@@ -156,16 +157,41 @@ static pluck_status cross_validate(tuning *t, pluck_error *err)
         options.half = h == 0 ? PLUCK_TUNE_EVEN : PLUCK_TUNE_ODD;
         status = pluck_tune_temperature(&t->data, &options, &t->folds[h], err);
     }
-    const double even[2] = {1, t->folds[1].temperature}, odd[2] = {1, t->folds[0].temperature};
-    pluck_tune_request request = {.struct_size = sizeof request,
-                                  .temperatures = even,
-                                  .odd_temperatures = odd,
-                                  .n = 2,
-                                  .stats = t->held_out};
-    if (status == PLUCK_OK)
-        status = pluck_tune_measure(&t->data, &request, err);
     t->has_folds = status == PLUCK_OK;
     return status;
+}
+
+/* Before and after, and with cross-validation at the temperature that was fitted to the half of
+ * rows that a row does not belong to. */
+static pluck_status measure(tuning *t, pluck_error *err)
+{
+    enum { PLAIN, FITTED, HELD_OUT, MOST };
+    const double even[MOST] = {1, t->fit.temperature, t->folds[1].temperature};
+    const double odd[MOST] = {1, t->fit.temperature, t->folds[0].temperature};
+    size_t n = t->has_folds ? MOST : HELD_OUT;
+    pluck_tune_stats stats[MOST], parts[TUNING_PARTS * MOST];
+    uint64_t n_rows = t->data.end - t->data.first;
+    t->n_parts = n_rows < TUNING_PARTS ? (size_t)n_rows : TUNING_PARTS;
+    pluck_tune_request request = {.struct_size = sizeof request,
+                                  .temperatures = even,
+                                  .odd_temperatures = t->has_folds ? odd : NULL,
+                                  .n = n,
+                                  .binning = t->options.binning,
+                                  .stats = stats,
+                                  .bins = t->bins,
+                                  .n_parts = t->n_parts,
+                                  .parts = parts};
+    pluck_status status = pluck_tune_measure(&t->data, &request, err);
+    if (status != PLUCK_OK)
+        return status;
+    memcpy(t->stats, stats, sizeof t->stats);
+    for (size_t i = 0; i < t->n_parts; i++)
+        memcpy(t->parts[i], parts + i * n, sizeof t->parts[i]);
+    if (t->has_folds) {
+        t->held_out[0] = stats[PLAIN];
+        t->held_out[1] = stats[HELD_OUT];
+    }
+    return PLUCK_OK;
 }
 
 static pluck_status find_cuts(tuning *t, pluck_error *err)
@@ -198,21 +224,10 @@ int tuning_run(tuning *t)
     pluck_error err;
     progress_start(&t->bar, 1, NULL);
     pluck_status status = pluck_tune_temperature(&t->data, &t->options, &t->fit, &err);
-    uint64_t n = t->data.end - t->data.first;
-    t->n_parts = n < TUNING_PARTS ? (size_t)n : TUNING_PARTS;
-    const double temperatures[2] = {1, t->fit.temperature};
-    pluck_tune_request request = {.struct_size = sizeof request,
-                                  .temperatures = temperatures,
-                                  .n = 2,
-                                  .binning = t->options.binning,
-                                  .stats = t->stats,
-                                  .bins = t->bins,
-                                  .n_parts = t->n_parts,
-                                  .parts = t->parts[0]};
-    if (status == PLUCK_OK)
-        status = pluck_tune_measure(&t->data, &request, &err);
     if (status == PLUCK_OK && t->flags->cross_validate)
-        status = cross_validate(t, &err);
+        status = fit_halves(t, &err);
+    if (status == PLUCK_OK)
+        status = measure(t, &err);
     if (status == PLUCK_OK && !t->flags->no_curves)
         status = find_cuts(t, &err);
     if (status == PLUCK_OK)

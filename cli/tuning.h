@@ -38,9 +38,9 @@ typedef struct tuning {
 
     bool has_targets;
     pluck_tune_fit fit;
-    pluck_tune_stats stats[2];               /* T = 1, the fitted one */
-    pluck_tune_bin *bins;                    /* of both, one after the other */
-    uint32_t n_bins;                         /* of one */
+    pluck_tune_stats stats[2]; /* T = 1, the fitted one */
+    pluck_tune_bin *bins;      /* of both, one after the other; then the held-out ones */
+    uint32_t n_bins;           /* of one */
     pluck_tune_stats parts[TUNING_PARTS][2]; /* over consecutive rows, at the same temperatures */
     size_t n_parts;
 
