@@ -18,7 +18,9 @@
 #include <io.h>
 #include <process.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <windows.h>
 
 #include <shellapi.h>
@@ -211,6 +213,8 @@ bool plk_program_start(int *argc, char ***argv)
             return false;
         (void)_setmode(i, _O_BINARY);
     }
+    /* The C library keeps messages back where they do not go to a console. */
+    (void)setvbuf(stderr, NULL, _IONBF, 0);
     prepare_console();
     return read_words(argc, argv);
 }
@@ -238,9 +242,16 @@ unsigned plk_terminal_columns(int descriptor)
     return (unsigned)(info.srWindow.Right - info.srWindow.Left + 1);
 }
 
-/* Whatever the locale is: the console was told so, and files and pipes have what is written. */
+/* The console was told so, and files and pipes have what is written; but as elsewhere the variables
+ * may ask for the locale "C". */
 bool plk_locale_is_utf8(void)
 {
+    static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *value = getenv(names[i]);
+        if (value && *value != '\0')
+            return strcmp(value, "C") != 0 && strcmp(value, "POSIX") != 0;
+    }
     return true;
 }
 
