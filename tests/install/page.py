@@ -60,7 +60,7 @@ def follow(blocks, folders, env, files_end="", instead=()):
             path = pathlib.Path(folders["the program"]) / FILES[language]
             path.write_text(text + files_end, encoding="utf-8")
             continue
-        for line in re.findall(r"^\$ (.*(?:\\\n.*)*)", text, re.M):
+        for line in re.findall(r"^\$ ((?:.*\\\n)*.*)", text, re.M):
             for said, done in [*INSTEAD, *instead]:
                 line = line.replace(said, done)
             run(line, folders[folder], env)

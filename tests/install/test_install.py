@@ -380,6 +380,41 @@ class Amalgamation(Way):
                     folder / "pluck.c")
 
 
+class OtherSystems(Way):
+    NOT_OPTIMISED = [("--buildtype=release", "-Dbuildtype=debug -Doptimization=0 -Dcli=disabled "
+                      "-Dexamples=disabled -Dtests=disabled"), (" --no-rebuild", "")]
+
+    def folders_with_cjson(self, *tools):
+        for tool in tools:
+            if not shutil.which(tool):
+                self.skipTest(f"no {tool}")
+        folders = self.folders()
+        page.copy_of(source, folders["pluck"])
+        shutil.copytree(cjson_source(self), folders["pluck"] / "cjson")
+        return folders
+
+    def test_windows(self):
+        folders = self.folders_with_cjson("x86_64-w64-mingw32-gcc-win32", "wine")
+        self.follow("Windows", folders, instead=self.NOT_OPTIMISED)
+        printed = run("wine", folders["the program"] / "program.exe",
+                      env={"WINEDEBUG": "-all", "WINEPREFIX": str(scratch / "wine")})
+        self.assertEqual(expected_output(), printed.replace("\r", ""))
+
+    def test_webassembly(self):
+        folders = self.folders_with_cjson("clang-14", "node")
+        self.follow("WebAssembly", folders, instead=self.NOT_OPTIMISED)
+        script = """
+            const { WASI } = require("node:wasi"), fs = require("fs");
+            const wasi = new WASI({ version: "preview1", args: process.argv.slice(1) });
+            WebAssembly.instantiate(fs.readFileSync(process.argv[1]),
+                { wasi_snapshot_preview1: wasi.wasiImport })
+                .then((made) => wasi.start(made.instance));
+            """
+        printed = run("node", "--no-warnings", "-e", script,
+                      folders["the program"] / "program.wasm")
+        self.assertEqual(expected_output(), printed)
+
+
 def main():
     global build, source, scratch, cjson
     parser = argparse.ArgumentParser()
