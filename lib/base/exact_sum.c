@@ -57,12 +57,30 @@ void plk_exact_sum_add(plk_exact_sum *sum, double value)
         carry(sum);
 }
 
+/* The upper 26 bits of a value; the lower half, with its sign, has 26 too (Veltkamp). */
+static double upper_half(double value)
+{
+    double scaled = 134217729.0 * value; /* 2^27 + 1 */
+    return scaled - (scaled - value);
+}
+
+/* What rounding a b to product left out, which is a double (T. J. Dekker, "A floating-point
+ * technique for extending the available precision", Numerische Mathematik 18, 1971). C libraries
+ * exist whose fma() rounds twice. */
+static double product_error(double a, double b, double product)
+{
+    double a_high = upper_half(a), a_low = a - a_high;
+    double b_high = upper_half(b), b_low = b - b_high;
+    return ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low;
+}
+
 void plk_exact_sum_add_product(plk_exact_sum *sum, double a, double b)
 {
+    const double most = 0x1p995; /* the halves of what is above may overflow */
     double product = a * b;
     plk_exact_sum_add(sum, product);
-    if (isfinite(product))
-        plk_exact_sum_add(sum, fma(a, b, -product));
+    if (isfinite(product) && fabs(a) < most && fabs(b) < most)
+        plk_exact_sum_add(sum, product_error(a, b, product));
 }
 
 void plk_exact_sum_merge(plk_exact_sum *sum, const plk_exact_sum *other)

@@ -22,8 +22,8 @@ typedef struct plk_exact_sum {
 
 void plk_exact_sum_add(plk_exact_sum *sum, double value);
 
-/* Adds a b, exactly if a b is 0 or between 2^-960 and 2^1023 in magnitude; otherwise with a b
- * rounded. */
+/* Adds a b, exactly if a b is 0 or between 2^-960 and 2^1023 in magnitude, and a and b are below
+ * 2^995; otherwise with a b rounded. */
 void plk_exact_sum_add_product(plk_exact_sum *sum, double a, double b);
 
 /* Adds the values of other. */

@@ -212,6 +212,9 @@ static void products_are_exact(void **state)
         plk_exact_sum_add_product(&sum, -a, b);
         assert_same(plk_exact_sum_value(&sum), 0, "a b - a b");
     }
+    plk_exact_sum large = {0};
+    plk_exact_sum_add_product(&large, 0x1.8p1010, 0x1.4p-20);
+    assert_same(plk_exact_sum_value(&large), 0x1.ep990, "a factor whose halves are not taken");
 }
 
 static void bytes_give_the_same_sum(void **state)
