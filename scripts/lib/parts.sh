@@ -56,11 +56,12 @@ build, suites = os.path.realpath(sys.argv[1]), set(sys.argv[2:])
 def introspect(what):
     return json.loads(subprocess.check_output(["meson", "introspect", "--" + what, build]))
 
-paths = {test["cmd"][0] for test in introspect("tests")
-         if suites & {name.split(":")[-1] for name in test["suite"]}}
-paths |= {path for target in introspect("targets") if target["build_by_default"]
-          and not os.path.relpath(target["defined_in"]).startswith("tests")
-          for path in target["filename"]}
+needed = {name for test in introspect("tests") for name in test["depends"]
+          if suites & {suite.split(":")[-1] for suite in test["suite"]}}
+paths = {path for target in introspect("targets") if target["id"] in needed
+         or target["build_by_default"]
+         and not os.path.relpath(target["defined_in"]).startswith("tests")
+         for path in target["filename"]}
 print(*{os.path.relpath(path, build) for path in paths})
 END
     ) || return 1
