@@ -4,13 +4,18 @@
 #
 # Before sourcing, a script sets $me, its name, and $all_parts, the names of its parts in order.
 #
+# A script may set $at_once, how many parts run at a time; their outputs follow each other all the
+# same. $results is an array for what a script
+# wants to keep of its parts.
+#
 # Environment: PLUCK_BUILD_ROOT, where the build directories go (build/ of the repository);
 # PLUCK_JOBS, how many at a time (the number of processors); PLUCK_NO_INSTALL=1, install nothing.
 
 build_root=${PLUCK_BUILD_ROOT:-$PWD/build}
 jobs=${PLUCK_JOBS:-$(nproc 2> /dev/null || echo 2)}
 
-parts=
+parts= at_once=1
+results=()
 # Of the table a line per part: name, passed, failed, skipped, seconds, seconds of processors, what
 # the part has put into $cells, remark.
 table=()
@@ -134,7 +139,8 @@ need() {
 # Sets $cjson to a folder with cJSON's source, or skips the part.
 need_cjson() {
     cjson=$build_root/cjson
-    scripts/get-cjson "$cjson" && return 0
+    mkdir -p "$build_root"
+    flock "$build_root/cjson.lock" scripts/get-cjson "$cjson" && return 0
     skip "cJSON's source cannot be fetched (see above)"
     return 1
 }
@@ -142,7 +148,7 @@ need_cjson() {
 # Sets $worked: the seconds that processors worked for this script and the programs it waited for.
 measure_work() {
     local stat
-    read -r -a stat < "/proc/$$/stat"
+    read -r -a stat < "/proc/$BASHPID/stat"
     worked=$(((stat[13] + stat[14] + stat[15] + stat[16]) / $(getconf CLK_TCK)))
 }
 
@@ -161,8 +167,55 @@ run_part() {
     total_failed=$((total_failed + failed))
     total_skipped=$((total_skipped + skipped))
     measure_work
-    table+=("$(printf '%-14s %7d %7d %8d %6d s %6d s %s %s' "$part" $passed $failed $skipped \
+    table+=("$(printf '%-18s %7d %7d %8d %6d s %6d s %s %s' "$part" $passed $failed $skipped \
         $((SECONDS - start)) $((worked - worked_before)) "$cells" "$remark")")
+}
+
+# Runs a part in a process of its own, which leaves its output and, as commands, what it counted.
+start_part() {
+    (
+        table=() details=() results=()
+        total_passed=0 total_failed=0 total_skipped=0
+        run_part "$1"
+        exec >&3
+        echo "table+=(${table[*]@Q}) details+=(${details[*]@Q}) results+=(${results[*]@Q})"
+        echo "total_passed=\$((total_passed + $total_passed))"
+        echo "total_failed=\$((total_failed + $total_failed))"
+        echo "total_skipped=\$((total_skipped + $total_skipped))"
+    ) > "$runs/$1.output" 2>&1 3> "$runs/$1.counts"
+    : > "$runs/$1.ended"
+}
+
+# Prints and counts what has ended, up to the first part that has not.
+collect_parts() {
+    while [ ${#started[@]} -gt 0 ] && [ -f "$runs/${started[0]}.ended" ]; do
+        cat "$runs/${started[0]}.output"
+        if [ -s "$runs/${started[0]}.counts" ]; then
+            # shellcheck disable=SC1090
+            . "$runs/${started[0]}.counts"
+        else
+            total_failed=$((total_failed + 1))
+            details+=("${started[0]}: FAILED: its process was ended")
+        fi
+        started=("${started[@]:1}")
+    done
+}
+
+# Runs $parts, $at_once at a time.
+run_parts_at_once() {
+    local part_name runs started=()
+    runs=$(mktemp -d) || return 1
+    for part_name in $parts; do
+        while [ "$(jobs -rp | wc -l)" -ge "$at_once" ]; do
+            wait -n
+            collect_parts
+        done
+        start_part "$part_name" &
+        started+=("$part_name")
+    done
+    wait
+    collect_parts
+    rm -rf "$runs"
 }
 
 # The text at the top of a script.
@@ -201,12 +254,16 @@ install_for() {
 # Runs $parts and prints the table; the status is 0 if nothing failed.
 run_parts() {
     local part_name
-    for part_name in $parts; do
-        run_part "$part_name"
-    done
+    if [ "$at_once" -gt 1 ]; then
+        run_parts_at_once || return 1
+    else
+        for part_name in $parts; do
+            run_part "$part_name"
+        done
+    fi
     heading summary
     [ ${#details[@]} -eq 0 ] || printf '%s\n' "${details[@]}" ''
-    printf '%-14s %7s %7s %8s %8s %8s %s remark\n' part passed failed skipped time worked \
+    printf '%-18s %7s %7s %8s %8s %8s %s remark\n' part passed failed skipped time worked \
         "$cells_heading"
     printf '%s\n' "${table[@]}"
     printf '\n%d passed, %d failed, %d skipped\n' $total_passed $total_failed $total_skipped
