@@ -4,7 +4,8 @@
  * ranks that are not in step, or bytes that are not records, must be told instead of giving text
  * that drifts apart.
  *
- * PLUCK_SHARD_CASES=1000000 runs this number of random cases (scripts/check-shards).
+ * PLUCK_SHARD_CASES=1000000 runs this number of random cases, from PLUCK_SHARD_FIRST on (default:
+ * 1), as scripts/check-shards does.
  */
 #include "support/allocator.h"
 #include "support/cases.h"
@@ -207,9 +208,10 @@ static bool slices_give_what_the_row_gives(uint64_t seed, pluck_isa isa, const v
 static void slices_give_the_draw_of_the_whole_row(void **state)
 {
     (void)state;
-    const char *text = getenv("PLUCK_SHARD_CASES");
+    const char *text = getenv("PLUCK_SHARD_CASES"), *first_text = getenv("PLUCK_SHARD_FIRST");
     uint64_t n = text ? strtoull(text, NULL, 10) : 1000;
-    test_cases_run_once("slices_give_the_draw_of_the_whole_row", 1, n,
+    uint64_t first = first_text ? strtoull(first_text, NULL, 10) : 1;
+    test_cases_run_once("slices_give_the_draw_of_the_whole_row", first, n,
                         slices_give_what_the_row_gives, NULL);
     if (n_rows > 1000) /* few rows say little */
         assert_true(n_unusual < n_rows / 3);
