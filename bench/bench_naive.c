@@ -195,7 +195,7 @@ static int run_works(bench *b, pluck_isa isa, char **counted)
         pluck_sampler_destroy(&b->sampler);
     }
     if (!any)
-        fprintf(stderr, "bench_naive: there is no work '%s'\n", counted[0]);
+        fprintf(stderr, "bench_naive: unknown work '%s'\n", counted[0]);
     return any ? 0 : 2;
 }
 

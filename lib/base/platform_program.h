@@ -59,8 +59,8 @@ void plk_interrupt_end(void);
  * From now on report() is called when a thread touches a part of a mapped file that cannot be read,
  * for example because the file has become shorter (SIGBUS of POSIX). It runs once, in a signal
  * handler on that thread, and ends the process with plk_program_exit(). A SIGBUS that was sent by a
- * process ends this one as those of plk_signals_watch() do. Without effect where there is no such
- * fault.
+ * process ends this one as those of plk_signals_watch() do. Does nothing on a system without such
+ * faults.
  */
 void plk_map_fault_watch(void (*report)(void));
 

@@ -191,7 +191,7 @@ pluck_status plk_new_file_finish(plk_new_file *file, pluck_error *err)
     int code = plk_file_replace(file->temporary, file->place.target);
     if (code != 0)
         return fail_system(file, "cannot be replaced", code, err);
-    /* The unfinished file was in the same directory, and is no longer needed as a path. */
+    /* The unfinished file was in the same directory, and its path is not needed any more. */
     file->temporary[file->place.directory_bytes] = '\0';
     code = plk_directory_sync(file->temporary);
     plk_free(&file->allocator, file->temporary);

@@ -44,7 +44,7 @@ static const struct {
     {"to contract a product and a sum of floats", "with -ffp-contract=off"},
     {"to reassociate sums", "without -ffast-math and -fassociative-math"},
     {"to multiply by a reciprocal", "without -ffast-math and -freciprocal-math"},
-    {"to assume that there is no NaN", "without -ffast-math and -ffinite-math-only"},
+    {"to assume that no value is NaN", "without -ffast-math and -ffinite-math-only"},
     {"to drop the sign of zero", "without -ffast-math and -fno-signed-zeros"},
 };
 

@@ -159,7 +159,7 @@ static int print(const char *name, const char *folder)
         free(out.chars);
         return EXIT_SUCCESS;
     }
-    fprintf(stderr, "golden: there are no results named %s\n", name);
+    fprintf(stderr, "golden: unknown column '%s'\n", name);
     return EXIT_FAILURE;
 }
 

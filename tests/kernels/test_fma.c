@@ -2,7 +2,8 @@
  * Every result is the same on every machine only if a fused multiply-add rounds once on each of
  * them, also where it is made of double arithmetic (simd/fused.h, simd/vocabulary_vector.h). Here
  * are operands that make a second rounding go wrong: with few significant bits, with results among
- * the subnormal floats, with sums that nearly cancel or lie just beside the middle of two floats.
+ * the subnormal floats, with sums that nearly cancel or come very close to the middle of two
+ * floats.
  * How often plain double arithmetic is wrong on them shows that the test can fail.
  *
  * A kernel table does not offer the operation itself, but dot products are made of it. One over 64
@@ -60,7 +61,7 @@ static float operand(test_random *random, size_t kind)
     }
 }
 
-/* A sum that lies 2^-196 beside the middle of two subnormal floats. One of these has the largest
+/* A sum that is 2^-196 away from the middle of two subnormal floats. One of these has the largest
  * fraction every fourth time, so that the other is the least normal float. */
 static operands beside_subnormal_middle(test_random *random)
 {
